@@ -1,0 +1,30 @@
+"""From a picture to FFHQ-aligned face crops, and back into the picture.
+
+    picture = read_picture("portrait.jpg")             # uint8 [H, W, 3], upright, plus notes
+    for face in detect_faces(picture.pixels):          # largest first
+        quad = ffhq_quad(face.landmarks)               # the square in picture pixels
+        crop = crop_face(picture.pixels, quad, 1024)   # uint8 [1024, 1024, 3]
+        ...                                            # change the crop
+        result = paste_face(picture.pixels, crop, quad, mask)
+
+Coordinates are (x, y) in picture pixels with the centre of the first pixel at (0, 0).
+"""
+
+from .crop import crop_face, ffhq_quad
+from .detect import AlignmentError, Face, detect_faces
+from .paste import paste_face, warp_to_picture
+from .pictures import Picture, PictureError, read_picture, write_png
+
+__all__ = [
+    "AlignmentError",
+    "Face",
+    "Picture",
+    "PictureError",
+    "crop_face",
+    "detect_faces",
+    "ffhq_quad",
+    "paste_face",
+    "read_picture",
+    "warp_to_picture",
+    "write_png",
+]

@@ -47,15 +47,20 @@ def load_images(paths, resolution):
     return images
 
 
-def batches(images, batch, generator, mirror=True):
-    """Endless float32 batches [batch, 3, R, R] in [-1, 1]: every picture once per shuffled epoch, mirrored half the time."""
-    order = torch.empty(0, dtype=torch.long)
-    while True:
-        while len(order) < batch:
-            order = torch.cat([order, torch.randperm(len(images), generator=generator)])
-        chosen, order = order[:batch], order[batch:]
-        x = images[chosen].float() / 127.5 - 1
-        if mirror:
-            flip = torch.rand(batch, generator=generator) < 0.5
-            x = torch.where(flip[:, None, None, None], x.flip(3), x)
-        yield x
+def batch_at(images, position, batch, seed, mirror=True):
+    """The float32 batch [batch, 3, R, R] in [-1, 1] that follows `position` pictures.
+
+    Every epoch is a fresh permutation, mirrored at random; the result depends on the arguments only, so a resumed run
+    goes on with the very pictures an undisturbed one would have seen.
+    """
+    index = []
+    while len(index) < batch:
+        epoch, offset = divmod(position + len(index), len(images))
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+        index += order[offset : offset + batch - len(index)].tolist()
+    x = images[index].float() / 127.5 - 1
+    if mirror:
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + position + 7)
+        flip = torch.rand(batch, generator=generator) < 0.5
+        x = torch.where(flip[:, None, None, None], x.flip(3), x)
+    return x

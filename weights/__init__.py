@@ -78,3 +78,12 @@ def sha256(path):
     """Hex SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pick_device(name):
+    """The one device rule of all commands: "auto" = cuda where there is one, else cpu; others as they are."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name

@@ -1,0 +1,140 @@
+"""Find the faces of a picture and their 68 landmarks.
+
+dlib's frontal HOG detector (N. Dalal, B. Triggs 2005; D. King 2015) and its 68-point predictor (V. Kazemi,
+J. Sullivan, "One Millisecond Face Alignment with an Ensemble of Regression Trees", 2014). Both run on the CPU.
+"""
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .pictures import check_picture
+
+LONGEST_SIDE = 1600  # larger pictures are searched on a copy reduced to this
+SMALL_PICTURE = 600  # pictures with a shorter long side are searched at twice their size (HOG needs faces of 80 pixels)
+FAINT_SCORE = 0.3  # next to a clearer face, anything below is a false alarm (a knee, a logo); alone it may be a face
+MODEL_PACKAGE = "face_recognition_models"
+PREDICTOR_FILE = "models/shape_predictor_68_face_landmarks.dat"
+
+
+class AlignmentError(Exception):
+    """Faces cannot be searched at all; the message names the remedy."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face; lengths are picture pixels, the centre of the first pixel is (0, 0)."""
+
+    box: tuple[float, float, float, float]  # left, top, right, bottom; may reach out of the picture
+    landmarks: np.ndarray  # float64 [68, 2] (x, y)
+    score: float  # the detector's confidence, above 0; a clear frontal face has 1 to 3
+
+
+def detect_faces(pixels):
+    """All faces in a picture, uint8 [H, W, 3] RGB, the one with the largest box first; [] when there is none.
+
+    Faces narrower than 80 pixels (40 in pictures under 600) are found only where there is no wider one: the second,
+    finer search is several times slower and runs when the first finds nothing.
+    Raises ValueError for another kind of array and AlignmentError when the landmark model is not installed.
+    """
+    check_picture(pixels)
+    predictor = _predictor()
+    pixels = np.ascontiguousarray(pixels)
+    small, scale = _search_copy(pixels)
+    doublings = 1 if max(pixels.shape[:2]) < SMALL_PICTURE else 0
+
+    found = _search(small, doublings)
+    if not found:  # small faces, then flat or dark pictures
+        found = _search(small, doublings + 1) or _search(_stretch_contrast(small), doublings + 1)
+    boxes = drop_false_alarms(merge_boxes([(tuple(edge * scale for edge in box), score) for box, score in found]))
+    faces = [Face(box, _landmarks(predictor, pixels, box), score) for box, score in boxes]
+    return sorted(faces, key=lambda face: _area(face.box), reverse=True)
+
+
+def merge_boxes(boxes):
+    """Keep one box a face. boxes: list of ((left, top, right, bottom), score); the result is sorted by score.
+
+    Two boxes show one face when their intersection over union exceeds 0.3 or the centre of one lies in the other.
+    """
+    kept = []
+    for box, score in sorted(boxes, key=lambda item: item[1], reverse=True):
+        if not any(_same_face(box, other) for other, _ in kept):
+            kept.append((box, score))
+    return kept
+
+
+def drop_false_alarms(boxes):
+    """Without the faint boxes, unless all are faint. boxes: list of ((left, top, right, bottom), score)."""
+    return [item for item in boxes if item[1] >= FAINT_SCORE] or boxes
+
+
+def _search_copy(pixels):
+    """(copy reduced to LONGEST_SIDE where larger, factor that leads back to picture pixels)."""
+    height, width = pixels.shape[:2]
+    scale = max(height, width) / LONGEST_SIDE
+    if scale <= 1:
+        return pixels, 1.0
+    size = max(round(width / scale), 1), max(round(height / scale), 1)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)), scale
+
+
+def _search(pixels, doublings):
+    """[(box, score)] in pixels of the array, which the detector enlarges `doublings` times by two."""
+    rectangles, scores, _ = _detector().run(pixels, doublings, 0.0)
+    boxes = [(box.left(), box.top(), box.right(), box.bottom()) for box in rectangles]
+    return list(zip(boxes, scores, strict=True))
+
+
+def _stretch_contrast(pixels):
+    """Spread the range between the 1st and 99th percentile of all samples over 0 to 255."""
+    low, high = np.percentile(pixels, (1, 99))
+    levels = np.clip((np.arange(256) - low) * (255 / max(high - low, 1)), 0, 255)
+    return np.rint(levels).astype(np.uint8)[pixels]
+
+
+def _landmarks(predictor, pixels, box):
+    """float64 [68, 2], computed on the full picture inside `box`."""
+    import dlib
+
+    shape = predictor(pixels, dlib.rectangle(*(round(edge) for edge in box)))
+    return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)
+
+
+def _same_face(a, b):
+    overlap = _area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+    if overlap > 0.3 * (_area(a) + _area(b) - overlap):
+        return True
+    return _holds_centre(a, b) or _holds_centre(b, a)
+
+
+def _holds_centre(outer, inner):
+    x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
+    return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
+
+
+def _area(box):
+    return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
+
+
+@functools.lru_cache(maxsize=1)
+def _detector():
+    import dlib
+
+    return dlib.get_frontal_face_detector()
+
+
+@functools.lru_cache(maxsize=1)
+def _predictor():
+    import dlib
+
+    # Found, not imported: importing that package fails without the pkg_resources of older setuptools.
+    package = importlib.util.find_spec(MODEL_PACKAGE)
+    folders = package.submodule_search_locations if package else []
+    for model in (Path(folder) / PREDICTOR_FILE for folder in folders):
+        if model.is_file():
+            return dlib.shape_predictor(str(model))
+    raise AlignmentError(f"the 68-landmark model is missing; pip install {MODEL_PACKAGE}")

@@ -1,0 +1,293 @@
+"""The training loop: a GAN from scratch, or g_real fine-tuned into g_rendering (Eq. 3).
+
+All randomness of step k comes from (seed, k), and the pictures from the count shown so far, so a run that was stopped
+and started again goes on exactly as if nothing had happened.
+"""
+
+import copy
+import time
+from pathlib import Path
+
+import torch
+
+import stylegan2.checkpoints
+from losses import adversarial
+from stylegan2 import Discriminator, Generator
+
+from . import distributed, snapshots
+from .augment import AugmentPipe
+from .dataset import batch_at, load_images, training_names
+
+
+def train(config, out, device="cpu", progress=True):
+    """Run `config` (a TrainingConfig) in the folder `out` until `config.kimg`; resumes what lies there.
+
+    Writes `stats.jsonl`, TensorBoard events, `samples-*.png`, `snapshot.safetensors` (G_ema and D) and `state.pt`.
+    Returns the path of the snapshot.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    device = distributed.start(device)
+    rank, world_size = distributed.rank(), distributed.world_size()
+    if config.batch % world_size:
+        raise ValueError(f"a batch of {config.batch} cannot be shared by {world_size} processes")
+    images = load_images(training_names(config.data, config.exclude), config.resolution)
+    run = Run(config, device)
+    snapshots.restore(run, out)
+    log = snapshots.Log(out, run, progress) if rank == 0 else None
+    next_snapshot = run.seen + 1000 * config.snapshot_kimg
+    while run.seen < 1000 * config.kimg:
+        torch.manual_seed(config.seed * 1_000_003 + run.step * world_size + rank)
+        real = batch_at(images, run.seen, config.batch, config.seed, config.mirror).chunk(world_size)[rank]
+        started = time.perf_counter()
+        statistics = run.train_step(real.to(device, memory_format=torch.channels_last))
+        if log is not None:
+            log.add(run, statistics, time.perf_counter() - started)
+        if run.seen >= next_snapshot or run.seen >= 1000 * config.kimg:
+            if rank == 0:
+                snapshots.write(run, out)
+            next_snapshot = run.seen + 1000 * config.snapshot_kimg
+    distributed.stop()
+    return out / "snapshot.safetensors"
+
+
+class Run:
+    """What a training run holds in memory: networks, optimisers, counters; `train_step` advances all of it once."""
+
+    def __init__(self, config, device):
+        self.config, self.device = config, torch.device(device)
+        torch.manual_seed(config.seed)
+        self.G, self.D, self.g_real = build_networks(config)
+        self.G_ema = copy.deepcopy(self.G)
+        for network in (self.G, self.D, self.G_ema, self.g_real):
+            if network is not None:
+                network.to(self.device, memory_format=torch.channels_last)
+        self.G_ema.eval().requires_grad_(False)
+        self.G.train()
+        self.D.train().requires_grad_(True)
+        self.trained = trained_parameters(self.G, transfer=self.g_real is not None)
+        self.G_optimizer = _lazy_adam(self.trained, config.lr, config.pl_interval if config.pl_weight else 1)
+        self.D_optimizer = _lazy_adam(list(self.D.parameters()), config.lr, config.r1_interval)
+        self.identity = IdentityLosses(config, self.device) if self.g_real is not None else None
+        self.augment = None
+        if config.ada_target is not None:
+            self.augment = AugmentPipe(**BGC).to(self.device).requires_grad_(False)
+        self.sign_sum = self.sign_count = 0.0
+        self.pl_mean = torch.zeros([], device=self.device)
+        self.step = self.seen = 0
+
+    def train_step(self, real):
+        """Show D one batch of real pictures, this process' share [N, 3, R, R]. Returns {statistic: float}."""
+        c = self.config
+        statistics = self._generator_step(len(real))
+        if c.pl_weight and self.step % c.pl_interval == 0:
+            statistics |= self._path_length_step(len(real) // c.pl_batch_shrink)
+        statistics |= self._discriminator_step(real)
+        if self.step % c.r1_interval == 0:
+            statistics |= self._r1_step(real)
+        self.step += 1
+        self.seen += c.batch
+        self._update_ema(c.batch)
+        if self.augment is not None and self.step % 4 == 0:
+            self._update_augmentation(4 * c.batch)
+        return statistics | {"augment_p": float(self.augment.p) if self.augment is not None else 0.0}
+
+    # -- the four phases of a step
+
+    def _generator_step(self, n):
+        self._train_only(self.G)
+        w_plus = self._sample_w_plus(n)
+        noise = sample_noise(self.G, n)
+        fake = self.G.synthesis(w_plus, noise=noise)
+        loss = adversarial.generator_loss(self.D(self._augmented(fake)))
+        statistics = {"loss_G": loss.item()}
+        if self.identity is not None:
+            with torch.no_grad():
+                real_style = self.g_real.synthesis(w_plus, noise=noise)
+            for name, weight, value in self.identity(real_style, fake):
+                loss = loss + weight * value
+                statistics[name] = value.item()
+        _update(self.G_optimizer, loss)
+        return statistics
+
+    def _path_length_step(self, n):
+        c = self.config
+        self._train_only(self.G)
+        w_plus = self._sample_w_plus(n)
+        if not w_plus.requires_grad:
+            w_plus.requires_grad_()
+        lengths = adversarial.path_lengths(self.G.synthesis(w_plus, noise=sample_noise(self.G, n)), w_plus)
+        self.pl_mean = self.pl_mean.lerp(distributed.mean(lengths.detach().mean()), c.pl_decay)
+        penalty = (lengths - self.pl_mean).square().mean()
+        _update(self.G_optimizer, c.pl_weight * c.pl_interval * penalty)
+        return {"path_length": lengths.mean().item(), "loss_path_length": penalty.item()}
+
+    def _discriminator_step(self, real):
+        self._train_only(self.D)
+        with torch.no_grad():
+            w_plus = self._sample_w_plus(len(real))
+            fake = self.G.synthesis(w_plus, noise=sample_noise(self.G, len(real)))
+        real_logits, fake_logits = self.D(self._augmented(real)), self.D(self._augmented(fake))
+        loss = adversarial.discriminator_loss(real_logits, fake_logits)
+        _update(self.D_optimizer, loss)
+        self.sign_sum += real_logits.detach().sign().mean().item()
+        self.sign_count += 1
+        return {
+            "loss_D": loss.item(),
+            "logits_real": real_logits.mean().item(),
+            "logits_fake": fake_logits.mean().item(),
+        }
+
+    def _r1_step(self, real):
+        c = self.config
+        self._train_only(self.D)
+        real = self._augmented(real).detach().requires_grad_()
+        penalty = adversarial.r1_penalty(real, self.D(real)).mean()
+        _update(self.D_optimizer, c.r1_gamma / 2 * c.r1_interval * penalty)
+        return {"r1_penalty": penalty.item()}
+
+    # -- parts of them
+
+    def _train_only(self, network):
+        self.D.requires_grad_(network is self.D)
+        for parameter in self.trained:
+            parameter.requires_grad_(network is self.G)
+
+    def _sample_w_plus(self, n):
+        """W+ latents [n, num_ws, w_dim], a share of them mixed from two z at a random row."""
+        transfer = self.g_real is not None
+        z = torch.randn([2, n, self.G.z_dim], device=self.device)
+        w = self.G.mapping(z.flatten(0, 1), update_w_avg=not transfer).unflatten(0, (2, n))
+        cutoff = torch.randint(1, self.G.num_ws, [n], device=self.device)
+        cutoff[torch.rand([n], device=self.device) >= self.config.style_mixing] = self.G.num_ws
+        first = torch.arange(self.G.num_ws, device=self.device) < cutoff[:, None]  # [n, num_ws]
+        return torch.where(first[:, :, None], w[0], w[1])
+
+    def _augmented(self, images):
+        return images if self.augment is None else self.augment(images)
+
+    def _update_ema(self, n):
+        c = self.config
+        half_life = c.ema_kimg * 1000
+        if c.ema_rampup is not None:
+            half_life = min(half_life, self.seen * c.ema_rampup)
+        beta = 0.5 ** (n / max(half_life, 1e-8))
+        with torch.no_grad():
+            for average, value in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
+                average.copy_(value.lerp(average, beta))
+            for average, value in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+                average.copy_(value)
+
+    def _update_augmentation(self, n):
+        """Karras et al. 2020b, section 3: raise p while the share of positive D(real), as r_t, is above the target."""
+        r_t = distributed.mean(torch.tensor(self.sign_sum / self.sign_count, device=self.device))
+        self.sign_sum = self.sign_count = 0.0
+        change = (1 if r_t > self.config.ada_target else -1) * n / (self.config.ada_kimg * 1000)
+        self.augment.p.copy_((self.augment.p + change).clamp(min=0))
+
+
+# The `bgc` pipeline: pixel blitting, geometry, colour
+BGC = dict.fromkeys(
+    ["xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac", "brightness", "contrast", "lumaflip", "hue",
+     "saturation"], 1,
+)  # fmt: skip
+
+
+class IdentityLosses:
+    """Sketch and colour loss between the two styles of one latent (Eqs. 1 and 2)."""
+
+    def __init__(self, config, device):
+        from losses.perceptual import load_perceptual
+        from sketch.checkpoints import load_sketch_extractor
+
+        self.config = config
+        self.extractor = self.perceptual = None
+        if config.sketch_weight:
+            self.extractor = load_sketch_extractor(config.sketch_weights_file).to(device, memory_format=torch.channels_last)
+        if config.color_weight:
+            self.perceptual = load_perceptual(config.perceptual_weights_file).to(device, memory_format=torch.channels_last)
+
+    def __call__(self, real_style, rendering_style):
+        """Yield (name, weight, scalar) for each loss in use."""
+        from losses.color import color_loss
+        from losses.sketch import sketch_loss
+
+        c = self.config
+        if self.extractor is not None:
+            value = sketch_loss(self.extractor, real_style, rendering_style, c.sketch_size, c.sketch_reduction)
+            yield "loss_sketch", c.sketch_weight, value
+        if self.perceptual is not None:
+            value = color_loss(self.perceptual, real_style, rendering_style, c.color_size, c.color_kernel, c.color_sigma)
+            yield "loss_color", c.color_weight, value
+
+
+def build_networks(config):
+    """(G, D, g_real) of a run; g_real is None in plain training."""
+    if config.g_real:
+        start = stylegan2.checkpoints.load(config.g_real)
+        g_real = start["G_ema"]
+        if g_real.img_resolution != config.resolution:
+            raise ValueError(
+                f"{config.g_real}: draws {g_real.img_resolution}x{g_real.img_resolution}, "
+                f"but the run's resolution is {config.resolution}"
+            )
+        return copy.deepcopy(g_real), start["D"], g_real.eval().requires_grad_(False)
+    widths = dict(
+        channel_base=config.channel_base, channel_max=config.channel_max, num_fp16_res=config.num_fp16_res,
+        conv_clamp=config.conv_clamp if config.num_fp16_res else None,
+    )  # fmt: skip
+    mapping = {"num_layers": config.mapping_layers}
+    G = Generator(config.z_dim, 0, config.w_dim, config.resolution, 3, mapping, widths)
+    D = Discriminator(0, config.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})
+    if config.init:
+        start = stylegan2.checkpoints.load(config.init)
+        grow(start["G_ema"], G)
+        grow(start["D"], D)
+    return G, D, None
+
+
+def grow(smaller, larger):
+    """Start `larger` from a trained network of the same or a lower resolution: blocks of equal name are copied.
+
+    In the skip generator the toRGB of every new block starts at zero, so that its picture is at first the smaller
+    one's, enlarged; the new discriminator block starts at random.
+    """
+    old, new = smaller.state_dict(), larger.state_dict()
+    for name, tensor in new.items():
+        if name in old and old[name].shape == tensor.shape:
+            tensor.copy_(old[name])
+        elif ".torgb." in name and ".affine." not in name:
+            tensor.zero_()
+
+
+def trained_parameters(generator, transfer):
+    """The generator's trainable parameters; the paper freezes the mapping network and all toRGB layers in fine-tuning."""
+    parameters = []
+    for name, parameter in generator.named_parameters():
+        frozen = transfer and (name.startswith("mapping.") or ".torgb." in name)
+        parameter.requires_grad_(not frozen)
+        if not frozen:
+            parameters.append(parameter)
+    return parameters
+
+
+def sample_noise(generator, n):
+    """One set of noise inputs, a list of [n, 1, R, R]; given to both generators so that their losses compare styles."""
+    device = next(generator.parameters()).device
+    return [torch.randn([n, 1, *shape], device=device) for shape in generator.synthesis.noise_shapes()]
+
+
+def _lazy_adam(parameters, lr, interval):
+    """Adam, corrected for a regulariser that runs only every `interval` steps (Karras et al. 2020, appendix B)."""
+    ratio = interval / (interval + 1) if interval > 1 else 1.0
+    return torch.optim.Adam(parameters, lr=lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8)
+
+
+def _update(optimizer, loss):
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    distributed.average_gradients(parameters)
+    for parameter in parameters:
+        torch.nan_to_num(parameter.grad, nan=0, posinf=1e5, neginf=-1e5, out=parameter.grad)
+    optimizer.step()

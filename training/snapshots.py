@@ -1,0 +1,105 @@
+"""What a run leaves on disk: statistics, sample grids, snapshots for inference, and the state to resume from."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+import stylegan2.checkpoints
+
+GRID = (8, 6)  # columns, rows of the sample grid
+
+
+class Log:
+    """Averages the statistics of many steps into one line of `stats.jsonl` and TensorBoard, with a progress bar."""
+
+    def __init__(self, out, run, progress, every=50):
+        from torch.utils.tensorboard import SummaryWriter
+        from tqdm import tqdm
+
+        self.path, self.every = Path(out) / "stats.jsonl", every
+        self.writer = SummaryWriter(out)
+        total = int(1000 * run.config.kimg)
+        self.bar = tqdm(total=total, initial=run.seen, unit="img", disable=not progress, mininterval=10)
+        self._clear()
+
+    def _clear(self):
+        self.sums, self.counts, self.seconds, self.images = {}, {}, 0.0, 0
+
+    def add(self, run, statistics, seconds):
+        for name, value in statistics.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+        self.seconds += seconds
+        self.images += run.config.batch
+        self.bar.update(run.config.batch)
+        if run.step % self.every:
+            return
+        line = {name: self.sums[name] / self.counts[name] for name in self.sums}
+        line["images_per_second"] = self.images / self.seconds
+        for name, value in line.items():
+            self.writer.add_scalar(name, value, run.seen)
+        with open(self.path, "a") as file:
+            file.write(json.dumps({"kimg": run.seen / 1000, "time": time.time()} | line) + "\n")
+        self.bar.set_postfix({k: f"{v:.3g}" for k, v in line.items() if k in ("loss_G", "loss_D", "augment_p")})
+        self._clear()
+
+
+def write(run, out):
+    """Sample grid, `snapshot.safetensors` (G_ema, D) and `state.pt`, each written atomically."""
+    out = Path(out)
+    sample_grid(run).save(out / f"samples-{run.seen // 1000:06d}.png")
+    card = {"kimg": run.seen / 1000, "config": run.config.__dict__}
+    stylegan2.checkpoints.save(out / "snapshot.safetensors", {"G_ema": run.G_ema, "D": run.D}, card)
+    state = {
+        "G": run.G.state_dict(),
+        "D": run.D.state_dict(),
+        "G_ema": run.G_ema.state_dict(),
+        "G_optimizer": run.G_optimizer.state_dict(),
+        "D_optimizer": run.D_optimizer.state_dict(),
+        "pl_mean": run.pl_mean,
+        "augment_p": float(run.augment.p) if run.augment is not None else 0.0,
+        "sign": [run.sign_sum, run.sign_count],
+        "step": run.step,
+        "seen": run.seen,
+    }
+    temporary = out / "state.pt.part"
+    torch.save(state, temporary)
+    os.replace(temporary, out / "state.pt")
+
+
+def restore(run, out):
+    """Continue from `out/state.pt` if there is one."""
+    path = Path(out) / "state.pt"
+    if not path.is_file():
+        return
+    state = torch.load(path, map_location=run.device, weights_only=True)
+    for name in ("G", "D", "G_ema", "G_optimizer", "D_optimizer"):
+        getattr(run, name).load_state_dict(state[name])
+    run.pl_mean = state["pl_mean"]
+    run.sign_sum, run.sign_count = state["sign"]
+    run.step, run.seen = state["step"], state["seen"]
+    if run.augment is not None:
+        run.augment.p.fill_(state["augment_p"])
+
+
+@torch.no_grad()
+def sample_grid(run):
+    """Fixed latents through G_ema; in fine-tuning every second row shows g_real on the latents of the row above."""
+    columns, rows = GRID
+    generator = torch.Generator().manual_seed(1)
+    rows = rows // 2 if run.g_real is not None else rows
+    z = torch.randn([columns * rows, run.G.z_dim], generator=generator).to(run.device)
+    w_plus = run.G_ema.mapping(z)
+    strips = []
+    for row in w_plus.split(columns):
+        strips.append(run.G_ema.synthesis(row, noise_mode="const"))
+        if run.g_real is not None:
+            strips.append(run.g_real.synthesis(row, noise_mode="const"))
+    grid = torch.cat([torch.cat(list(strip), dim=2) for strip in strips], dim=1)  # [3, rows * R, columns * R]
+    pixels = ((grid + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
+    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
