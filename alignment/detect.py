@@ -47,9 +47,10 @@ def detect_faces(pixels):
     small, scale = _search_copy(pixels)
     doublings = 1 if max(pixels.shape[:2]) < SMALL_PICTURE else 0
 
-    found = _search(small, doublings)
-    if not found:  # small faces, then flat or dark pictures
-        found = _search(small, doublings + 1) or _search(_stretch_contrast(small), doublings + 1)
+    found = _search(small, doublings) or _search(small, doublings + 1)
+    if not found:  # a flat or dark picture: the predictor, too, reads differences between pixels
+        pixels, small = _stretch_contrast(pixels), _stretch_contrast(small)
+        found = _search(small, doublings + 1)
     boxes = drop_false_alarms(merge_boxes([(tuple(edge * scale for edge in box), score) for box, score in found]))
     faces = [Face(box, _landmarks(predictor, pixels, box), score) for box, score in boxes]
     return sorted(faces, key=lambda face: _area(face.box), reverse=True)

@@ -130,19 +130,16 @@ def _to_rgb(path, image, deep):
         return _grey(_numbers_to_grey(path, np.asarray(image, np.float64))), ["32-bit grayscale converted to 8-bit RGB"]
 
     notes = ["16-bit samples reduced to 8-bit"] if deep else []
-    try:
-        if image.has_transparency_data:  # an alpha channel, or one colour declared transparent
-            over = Image.new("RGBA", image.size, "white")
-            over.alpha_composite(image.convert("RGBA"))
-            return over.convert("RGB"), notes + [f"transparency ({mode}) laid over white"]
-        if mode == "RGB":
-            return image, notes
-        if mode == "CMYK":
-            return _cmyk_to_rgb(image), notes + ["CMYK converted to RGB"]
-        name = {"1": "black and white", "L": "grayscale", "P": "palette"}.get(mode, mode)
-        return image.convert("RGB"), notes + [f"{name} converted to RGB"]
-    except ValueError as error:
-        raise PictureError(f"{path}: colour mode {mode} is not supported; save it as RGB PNG or JPEG") from error
+    if image.has_transparency_data:  # an alpha channel, or one colour declared transparent
+        over = Image.new("RGBA", image.size, "white")
+        over.alpha_composite(image.convert("RGBA"))
+        return over.convert("RGB"), notes + [f"transparency ({mode}) laid over white"]
+    if mode == "RGB":
+        return image, notes
+    if mode == "CMYK":
+        return _cmyk_to_rgb(image), notes + ["CMYK converted to RGB"]
+    name = {"1": "black and white", "L": "grayscale", "P": "palette"}.get(mode, mode)
+    return image.convert("RGB"), notes + [f"{name} converted to RGB"]
 
 
 def _numbers_to_grey(path, values):

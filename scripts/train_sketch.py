@@ -73,7 +73,7 @@ def contact_sheet(path, network, images):
 @click.option("--out", default="weights/demo/sketch.safetensors", show_default=True)
 @click.option("--sheet", default="out/sketch_sheet.png", show_default=True, help="contact sheet of held-out pictures")
 @click.option("--resolution", default=128, show_default=True, help="half of the batches are at half of this")
-@click.option("--steps", default=1500, show_default=True)
+@click.option("--steps", default=1000, show_default=True)
 @click.option("--batch", default=8, show_default=True)
 @click.option("--ngf", default=8, show_default=True)
 @click.option("--downsamplings", default=2, show_default=True)

@@ -71,7 +71,8 @@ class Run:
         self.identity = IdentityLosses(config, self.device) if self.g_real is not None else None
         self.augment = None
         if config.ada_target is not None:
-            self.augment = AugmentPipe(**BGC).to(self.device).requires_grad_(False)
+            self.augment = AugmentPipe(**BGC).to(self.device)
+            self.augment.p.zero_()  # raised as D begins to overfit
         self.sign_sum = self.sign_count = 0.0
         self.pl_mean = torch.zeros([], device=self.device)
         self.step = self.seen = 0

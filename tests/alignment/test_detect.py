@@ -1,0 +1,116 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alignment import AlignmentError, detect, detect_faces
+from alignment.detect import drop_false_alarms, merge_boxes
+
+
+def resized(pixels, side):
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS))
+
+
+@pytest.fixture(scope="module")
+def source(golden):
+    return golden["cases"]["plain256"][0]  # uint8 [512, 512, 3], one face at (175, 76, 265, 166)
+
+
+@pytest.mark.parametrize(("case", "file"), [("plain256", "align_source.png"), ("pad", "align_pad_source.png")])
+def test_golden_detection(golden, case, file):
+    picture, landmarks, *_ = golden["cases"][case]
+    faces = detect_faces(picture)
+    assert [face.box for face in faces] == [tuple(golden["boxes"][file])]
+    np.testing.assert_array_equal(faces[0].landmarks, landmarks)
+    assert faces[0].landmarks.dtype == np.float64 and faces[0].score > 1
+
+
+def test_two_faces_largest_first(source):
+    canvas = np.full((820, 512 + 820, 3), 128, np.uint8)
+    canvas[:512, :512], canvas[:, 512:] = source, resized(source, 820)
+    large, small = detect_faces(canvas)
+    unit = 820 / 512
+    np.testing.assert_allclose(large.box, np.array([175, 76, 265, 166]) * unit + [512, 0, 512, 0], atol=15)
+    np.testing.assert_allclose(small.box, [175, 76, 265, 166], atol=10)
+    assert np.abs((large.landmarks - [512, 0]) / unit - small.landmarks).mean() < 2
+
+
+def test_large_pictures_are_searched_on_a_copy(golden, source):
+    (face,) = detect_faces(resized(source, 2048))  # four times: searched at 1600, landmarks at full resolution
+    landmarks = golden["cases"]["plain256"][1]
+    assert np.abs(face.landmarks / 4 - landmarks).mean() < 1
+    np.testing.assert_allclose(np.array(face.box) / 4, [175, 76, 265, 166], atol=10)
+
+
+def test_second_search_finds_small_faces(source):
+    canvas = np.full((1024, 1024, 3), 128, np.uint8)
+    canvas[600:856, 300:556] = resized(source, 256)  # the face is 45 pixels wide
+    (face,) = detect_faces(canvas)
+    np.testing.assert_allclose(face.box, np.array([175, 76, 265, 166]) / 2 + [300, 600, 300, 600], atol=8)
+
+
+def test_second_search_finds_faces_in_flat_pictures(golden, source):
+    flat = (source * 0.05 + 100).astype(np.uint8)  # 13 grey levels
+    (face,) = detect_faces(flat)
+    assert np.abs(face.landmarks - golden["cases"]["plain256"][1]).mean() < 2
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (200, 300, 3)])
+def test_no_face_is_an_empty_list(shape):
+    assert detect_faces(np.full(shape, 128, np.uint8)) == []
+
+
+def test_merge_boxes():
+    same = [((0, 0, 100, 100), 0.5), ((10, 10, 110, 110), 0.9)]  # intersection over union 0.68
+    assert merge_boxes(same) == [same[1]]
+    inside = [((0, 0, 100, 100), 0.9), ((40, 40, 60, 60), 0.5)]  # 0.04, but the centre lies inside
+    assert merge_boxes(inside) == [inside[0]]
+    apart = [((0, 0, 100, 100), 0.5), ((90, 0, 190, 100), 0.9)]  # 0.05
+    assert sorted(merge_boxes(apart)) == sorted(apart)
+
+
+def test_faint_boxes_count_only_when_alone():
+    clear, faint = ((0, 0, 9, 9), 1.2), ((50, 0, 59, 9), 0.1)
+    assert drop_false_alarms([clear, faint]) == [clear]
+    assert drop_false_alarms([faint]) == [faint]
+    assert drop_false_alarms([]) == []
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((64, 64), np.uint8), np.zeros((64, 64, 3)), [[0]]])
+def test_wrong_arrays_are_refused(wrong):
+    with pytest.raises(ValueError, match="uint8 array"):
+        detect_faces(wrong)
+
+
+def test_missing_landmark_model_names_the_remedy(source, monkeypatch):
+    monkeypatch.setattr(detect, "MODEL_PACKAGE", "no_such_package")
+    detect._predictor.cache_clear()
+    try:
+        with pytest.raises(AlignmentError, match="pip install"):
+            detect_faces(source)
+    finally:
+        detect._predictor.cache_clear()
+
+
+def test_model_package_is_not_imported():
+    code = (
+        "import sys, numpy, alignment; alignment.detect_faces(numpy.zeros((40, 40, 3), 'uint8'));"
+        "sys.exit('face_recognition_models' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_shared_pictures(inputs):
+    for name, picture, entry in inputs:
+        (face,) = detect_faces(picture)
+        (box,) = entry["dlib_boxes"]
+        (landmarks,) = np.array(entry["landmarks68"], np.float64)
+        width = box[2] - box[0]
+        if max(picture.shape) <= 1600:  # searched as the manifest was
+            assert face.box == tuple(box), name
+            np.testing.assert_array_equal(face.landmarks, landmarks, err_msg=name)
+        else:
+            assert np.abs(np.array(face.box) - box).max() < 0.2 * width, name
+            assert np.abs(face.landmarks - landmarks).max() < 0.03 * width, name

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+
+from metrics.identity import embedding, identity_distance
+from metrics.paired import bootstrap_mean, face_l2, face_lpips
+
+
+def test_face_l2_by_hand():
+    result, truth = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    result[0, :, 0, 0] = 1  # inside the mask
+    result[0, :, 3, 3] = 9  # outside
+    mask = torch.zeros(2, 4, 4, dtype=torch.bool)
+    mask[:, :2, :2] = True
+    assert face_l2(result, truth, mask).tolist() == [pytest.approx(0.25), 0]
+
+
+def test_face_lpips_ignores_the_surroundings():
+    from losses.perceptual import PerceptualNetwork
+
+    torch.manual_seed(0)
+    net = PerceptualNetwork([4, 4], [1, 1])
+    truth = torch.rand(1, 3, 16, 16)
+    mask = torch.zeros(1, 16, 16, dtype=torch.bool)
+    mask[:, 4:12, 4:12] = True
+    outside = truth.clone()
+    outside[:, :, 0] = 0
+    assert face_lpips(net, outside, truth, mask).item() == 0
+    inside = truth.clone()
+    inside[:, :, 8] = 0
+    assert face_lpips(net, inside, truth, mask).item() > 0
+
+
+def test_bootstrap_interval_covers():
+    """In a simulation the 95% interval holds the true mean in about 95% of the experiments."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for i in range(300):
+        _, low, high = bootstrap_mean(rng.exponential(size=60), samples=800, seed=i)
+        inside += low <= 1 <= high
+    assert 0.89 < inside / 300 < 0.98
+
+
+def test_same_person_is_nearer_than_another(samples):
+    from PIL import Image
+
+    def face(name, box):
+        return np.asarray(Image.open(samples / name).convert("RGB").crop(box).resize((256, 256)))
+
+    a = face("avatar05_portrait.png", (200, 150, 824, 774))
+    a2 = face("avatar05_portrait.png", (240, 150, 864, 774))
+    b = face("avatar03_display.png", (480, 20, 780, 320))
+    same = identity_distance(embedding(a), embedding(a2))
+    other = identity_distance(embedding(a), embedding(b))
+    assert same < 0.35 < other
