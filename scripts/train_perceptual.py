@@ -153,24 +153,26 @@ def distort(x, kind, strength, generator):
 def ranking_pairs(network, pictures, count, generator):
     """Squared feature differences [count, channels] from a picture to a less and to a more disturbed one, and the kind.
 
-    Kinds: 0 one distortion, mild and stronger; 1 one distortion, and another on top; 2 a distortion, and another person
-    of the same style.
+    Kinds: 0 one distortion, and the same 1.1 to 1.5 times as strong; 1 one distortion, and another on top; 2 two strong
+    distortions, and another person of the same style.
     """
     near, far, kinds = [], [], []
     per_style = len(pictures.images) // 2  # the rendered ones come first
     for index in range(count // 8):
-        kind, seed = index % 3, torch.randint(2**31, [1], generator=generator).item()
+        kind = index % 3
         first, second = torch.randint(4, [2], generator=generator).tolist()
         strength, more = 0.1 + 0.4 * torch.rand(2, 8, generator=generator)
         chosen = torch.randint(2 * per_style, [8], generator=generator)
         step = torch.randint(1, per_style, [8], generator=generator)
         others = chosen // per_style * per_style + (chosen % per_style + step) % per_style
         x, other = (pictures.images[rows].float() / 127.5 - 1 for rows in (chosen, others))
-        nearer = distort(x, first, strength, torch.Generator().manual_seed(seed))
-        if kind == 0:  # the same noise, 1.2 times as strong or more
-            farther = distort(x, first, 1.2 * strength + 0.5 * more, torch.Generator().manual_seed(seed))
+        if kind == 2:
+            nearer = distort(distort(x, first, 0.2 + 1.6 * strength, generator), second, 0.2 + 1.6 * more, generator)
+            farther = other
         else:
-            farther = distort(nearer, second, more, generator) if kind == 1 else other
+            nearer = distort(x, first, strength, generator)
+            stronger = strength * (1.1 + 0.4 * torch.rand(8, generator=generator))
+            farther = distort(*((x, first, stronger) if kind == 0 else (nearer, second, more)), generator)
         base, *rest = ([F.normalize(t, dim=1, eps=1e-10) for t in network.activations(i)] for i in (x, nearer, farther))
         for taps, rows in zip(rest, (near, far), strict=True):
             rows.append(torch.cat([(p - q).square().mean((2, 3)) for p, q in zip(base, taps, strict=True)], 1))
@@ -180,8 +182,8 @@ def ranking_pairs(network, pictures, count, generator):
 
 def fit_linear(network, train, test, generator):
     """Set the channel weights to those that rank held-out pairs best, fitted or uniform; the accuracies as a dict."""
-    near, far, _ = ranking_pairs(network, train, 1920, generator)
-    near_test, far_test, kinds = ranking_pairs(network, test, 960, generator)
+    near, far, _ = ranking_pairs(network, train, 1200, generator)
+    near_test, far_test, kinds = ranking_pairs(network, test, 720, generator)
     uniform = torch.cat([torch.full_like(linear, 1 / len(linear)) for linear in network.linear])
     logs = uniform.log().requires_grad_()  # weights = exp(logs): never negative
     optimizer = torch.optim.Adam([logs], lr=0.03)
@@ -252,7 +254,7 @@ def held_out(student, pictures, names):
 @click.option("--data", default="../shared/avatars", show_default=True, help="the avatars' folder")
 @click.option("--out", default="weights/demo/perceptual.safetensors", show_default=True)
 @click.option("--sheet", default="out/perceptual_sheet.png", show_default=True, help="distortions with their distances")
-@click.option("--steps", default=900, show_default=True)
+@click.option("--steps", default=700, show_default=True)
 @click.option("--batch", default=20, show_default=True)
 @click.option("--learning-rate", default=3e-3, show_default=True)
 @click.option("--threads", default=1, show_default=True)

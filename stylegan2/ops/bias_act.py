@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 _SQRT2 = math.sqrt(2)
+HOMOGENEOUS = {"linear", "relu", "lrelu"}  # g act(x) = act(g x) for g > 0
 # name -> (function of (x, alpha), default alpha, default gain)
 ACTIVATIONS = {
     "linear": (lambda x, alpha: x, 0.0, 1.0),
@@ -42,7 +43,11 @@ def bias_act(x, b=None, dim=1, act="linear", alpha=None, gain=None, clamp=None):
     if b is not None:
         if b.ndim != 1 or b.shape[0] != x.shape[dim]:
             raise ValueError(f"bias {list(b.shape)} does not fit dimension {dim} of {list(x.shape)}")
-        x = x + b.to(x.dtype).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
+        b = b.to(x.dtype).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
+        if act in HOMOGENEOUS and gain > 0:  # bias and gain in one pass over x
+            x, gain = torch.add(b * gain, x, alpha=gain), 1
+        else:
+            x = x + b
     x = function(x, alpha)
     if gain != 1:
         x = x * gain

@@ -1,0 +1,180 @@
+"""The training loop on a tiny data set: what learns, what stays frozen, and that a stopped run goes on unchanged."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import stylegan2.checkpoints
+from losses import adversarial
+from training.config import ConfigError, TrainingConfig, load_config
+from training.dataset import DatasetError, batch_at, load_images, training_names
+from training.loop import Run, grow, train
+
+TINY = dict(
+    resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8, num_fp16_res=0, batch=4,
+    kimg=0.032, ema_kimg=0.01, snapshot_kimg=100, r1_interval=2, pl_interval=2, ada_kimg=0.1,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        base = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(base).resize((32, 32), Image.Resampling.BICUBIC).save(folder / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def g_real(pictures, tmp_path_factory):
+    out = tmp_path_factory.mktemp("real")
+    return train(TrainingConfig(data=str(pictures), **TINY), out, progress=False)
+
+
+def state(path):
+    return {f"{n}.{k}": v for n, net in stylegan2.checkpoints.load(path).items() for k, v in net.state_dict().items()}
+
+
+def test_training_leaves_a_usable_snapshot(g_real):
+    networks = stylegan2.checkpoints.load(g_real)
+    assert set(networks) == {"G_ema", "D"}
+    assert networks["G_ema"](torch.randn(2, 8)).shape == (2, 3, 16, 16)
+    assert (g_real.parent / "samples-000000.png").exists()
+    assert any(p.name.startswith("events.out.tfevents") for p in g_real.parent.iterdir())
+
+
+def test_stopped_and_resumed_equals_undisturbed(pictures, tmp_path):
+    config = TrainingConfig(data=str(pictures), **TINY)
+    whole = state(train(config, tmp_path / "whole", progress=False))
+    train(dataclasses.replace(config, kimg=0.016), tmp_path / "parts", progress=False)
+    parts = state(train(config, tmp_path / "parts", progress=False))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_fine_tuning_freezes_what_the_paper_freezes(pictures, g_real, tmp_path, monkeypatch):
+    """Mapping, toRGB and g_real stay bit-identical; the rest of the generator and D move. Eqs. 1 and 2 are in the sum."""
+    from losses.perceptual import PerceptualNetwork
+    from sketch.network import SketchExtractor
+
+    torch.manual_seed(0)
+    extractor = SketchExtractor(4, 1, 1).requires_grad_(False)
+    perceptual = PerceptualNetwork([4, 4], [1, 1]).requires_grad_(False)
+    monkeypatch.setattr("sketch.checkpoints.load_sketch_extractor", lambda path: extractor)
+    monkeypatch.setattr("losses.perceptual.load_perceptual", lambda path: perceptual)
+    config = TrainingConfig(
+        data=str(pictures), g_real=str(g_real), sketch_size=16, color_size=16, color_kernel=5, color_sigma=2, **TINY
+    )
+    before = state(g_real)
+    run = Run(config, "cpu")
+    real = batch_at(load_images(training_names(pictures), 16), 0, 4, 0)
+    statistics = [run.train_step(real) for _ in range(3)]
+    assert {"loss_sketch", "loss_color", "loss_G", "loss_D", "path_length", "r1_penalty"} <= set(statistics[0])
+    assert statistics[0]["loss_sketch"] == 0 and statistics[1]["loss_sketch"] > 0  # same latents, noise and weights first
+    for name, tensor in run.g_real.state_dict().items():
+        assert torch.equal(tensor, before["G_ema." + name]), name
+    for name, tensor in run.G.state_dict().items():
+        frozen = name.startswith("mapping.") or ".torgb." in name
+        buffer = "noise_const" in name or "resample_filter" in name
+        assert torch.equal(tensor, before["G_ema." + name]) == (frozen or buffer), name
+    assert not torch.equal(run.D.b16.conv0.weight, before["D.b16.conv0.weight"])
+
+
+def test_augmentation_follows_its_target(pictures):
+    run = Run(TrainingConfig(data=str(pictures), **TINY), "cpu")
+    for sign, expected in ((1.0, 16 / 100), (-1.0, 0.0)):
+        run.sign_sum, run.sign_count = sign, 1
+        run._update_augmentation(16)
+        assert float(run.augment.p) == pytest.approx(expected)
+
+
+def test_grown_generator_first_draws_the_smaller_picture(g_real):
+    smaller = stylegan2.checkpoints.load(g_real)["G_ema"]
+    config = TrainingConfig(data="", init=str(g_real), **(TINY | {"resolution": 32}))
+    larger = Run(config, "cpu").G_ema
+    w = smaller.mapping(torch.randn(2, 8))
+    rows = w[:, :1].expand(-1, larger.num_ws, -1)
+    small = smaller.synthesis(w, noise_mode="none")
+    large = torch.nn.functional.avg_pool2d(larger.synthesis(rows, noise_mode="none"), 2)
+    assert (large - small)[..., 2:-2, 2:-2].abs().mean() < 0.1 * small.abs().mean()
+
+
+def test_grow_keeps_a_network_of_equal_size(g_real):
+    a = stylegan2.checkpoints.load(g_real)["D"]
+    b = stylegan2.checkpoints.load(g_real)["D"]
+    for p in b.parameters():
+        p.zero_()
+    grow(a, b)
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_adversarial_losses_by_hand():
+    logits = torch.tensor([[0.0], [2.0]])
+    assert adversarial.generator_loss(logits).item() == pytest.approx((np.log(2) + np.log1p(np.exp(-2))) / 2)
+    assert adversarial.discriminator_loss(logits, -logits).item() == pytest.approx(np.log(2) + np.log1p(np.exp(-2)))
+    x = torch.randn(3, 3, 4, 4, requires_grad=True)
+    weight = torch.randn(3, 4, 4)
+    penalty = adversarial.r1_penalty(x, (x * weight).sum([1, 2, 3])[:, None])
+    torch.testing.assert_close(penalty, weight.square().sum().expand(3))
+    w = torch.randn(2, 5, 4, requires_grad=True)  # the picture is linear in w: J is known
+    noise = torch.randn(2, 3, 8, 8)
+    image = w[:, 0].sum(1)[:, None, None, None] * torch.ones(2, 3, 8, 8)
+    lengths = adversarial.path_lengths(image, w, noise)
+    expected = (noise.sum([1, 2, 3]) / 8).square().mul(4).div(5).sqrt()
+    torch.testing.assert_close(lengths, expected)
+
+
+def test_evaluation_identities_are_left_out(pictures, tmp_path):
+    (tmp_path / "003.jpg").touch()
+    names = [p.stem for p in training_names(pictures, tmp_path)]
+    assert "003" not in names and len(names) == 9
+
+
+def test_every_picture_once_an_epoch(pictures):
+    images = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 3, 2, 2).contiguous()
+    seen = torch.cat([batch_at(images, position, 4, seed=1) for position in (0, 4, 8, 12, 16)])[:, 0, 0, 0]
+    values = ((seen + 1) * 127.5).round().int().tolist()
+    assert sorted(values[:10]) == list(range(10)) == sorted(values[10:]) and values[:10] != values[10:]
+
+
+def test_bad_data_is_named(tmp_path, pictures):
+    with pytest.raises(DatasetError, match="no such folder"):
+        training_names(tmp_path / "none")
+    with pytest.raises(DatasetError, match="no pictures"):
+        training_names(tmp_path)
+    (tmp_path / "a.png").write_text("not a picture")
+    with pytest.raises(DatasetError, match="a.png"):
+        load_images(training_names(tmp_path), 16)
+    with pytest.raises(DatasetError, match="000.png.*32x32"):
+        load_images(training_names(pictures), 64)
+
+
+def test_config_file(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("data: x\nsketch_weight: 5e-6\nbatch: 8\n")
+    config = load_config(path, ["kimg=2"])
+    assert (config.sketch_weight, config.batch, config.kimg, config.r1_gamma) == (5e-6, 8, 2.0, 10)
+    for text, message in (("dat: x", "did you mean data"), ("data: x\nbatch: many", "batch must be int"), ("- 1", "key: value"),
+                          ("{", "not valid YAML"), ("batch: 2", "data")):  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            load_config(path)
+
+
+def test_all_configs_load():
+    from pathlib import Path
+
+    configs = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+    assert configs
+    for path in configs:
+        load_config(path)
+
+
+def test_statistics_are_logged(pictures, tmp_path):
+    train(TrainingConfig(data=str(pictures), **(TINY | {"kimg": 0.2})), tmp_path, progress=False)
+    line = json.loads((tmp_path / "stats.jsonl").read_text().splitlines()[0])
+    assert line["kimg"] == pytest.approx(0.2) and line["images_per_second"] > 0 and "logits_real" in line
