@@ -32,7 +32,7 @@ class Bundle:
 
 
 def load_bundle(folder=None, device="cpu"):
-    """Load g_real, g_rendering, perceptual and parser from a folder of native files; None = the embedded demo bundle."""
+    """Load g_real, g_rendering, perceptual and parser from a folder of native files; None = the embedded bundle."""
     import torch
 
     import weights

@@ -9,9 +9,21 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(
-        include=[f"{name}{tail}" for name in (
-            "alignment", "inversion", "losses", "metrics", "postprocess", "sketch", "stylegan2", "training", "weights",
-        ) for tail in ("", ".*")]
+        include=[
+            f"{name}{tail}"
+            for name in (
+                "alignment",
+                "inversion",
+                "losses",
+                "metrics",
+                "postprocess",
+                "sketch",
+                "stylegan2",
+                "training",
+                "weights",
+            )
+            for tail in ("", ".*")
+        ]
     ),
     py_modules=["train", "project"],
     package_data={"weights": ["demo/*.safetensors"]},

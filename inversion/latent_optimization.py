@@ -34,8 +34,8 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.05, no
 
     generator: frozen Generator. target: float32 [N, 3, R, R] in [-1, 1], R = generator.img_resolution. perceptual: a
     network of losses/perceptual.py. lr: Adam's, at its plateau. noise_weight: lambda_n. disturbance: initial standard
-    deviation of the random shift of w+, relative to the spread of w. on_step(step, lpips [N]) is called after each step.
-    Returns an Inversion. Raises ValueError for a target of the wrong shape or with NaN.
+    deviation of the random shift of w+, relative to the spread of w. on_step(step, lpips [N]) is called after every
+    step. Returns an Inversion. Raises ValueError for a target of the wrong shape or with NaN.
     """
     size = generator.img_resolution
     if target.ndim != 4 or target.shape[1:] != (3, size, size):
@@ -94,7 +94,7 @@ def noise_buffers(generator):
 
 
 def learning_rate_ramp(t):
-    """Factor on the learning rate at time t in [0, 1): linear rise over the first 5 %, cosine fall over the last 25 %."""
+    """Factor on the learning rate at time t in [0, 1): linear rise over the first 5 %, cosine fall over the last 25."""
     fall = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / 0.25))
     return fall * min(1.0, t / 0.05)
 

@@ -20,13 +20,13 @@ def discriminator_loss(real_logits, fake_logits):
 
 
 def r1_penalty(real_images, real_logits):
-    """Squared gradient norm of D at real pictures, [N, 3, H, W] (requiring grad) and [N, 1] -> [N]; weight gamma / 2."""
+    """Squared gradient norm of D at real pictures, [N, 3, H, W] (requiring grad), [N, 1] -> [N]; weight gamma / 2."""
     (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
     return gradient.square().sum([1, 2, 3])
 
 
 def path_lengths(images, w_plus, noise=None):
-    """|J_w^T y| for random pictures y of unit expected pixel variance / (H W): [N, 3, H, W], [N, num_ws, w_dim] -> [N]."""
+    """|J_w^T y| for random pictures y of pixel variance 1 / (H W): [N, 3, H, W], [N, num_ws, w_dim] -> [N]."""
     height, width = images.shape[2:]
     noise = torch.randn_like(images) if noise is None else noise
     (gradient,) = torch.autograd.grad((images * noise / math.sqrt(height * width)).sum(), w_plus, create_graph=True)

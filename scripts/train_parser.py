@@ -152,7 +152,9 @@ def main(data, out, sheet, steps, batch, width, resolution, learning_rate, threa
         shown.append([part[:6] for part in test])
     card = {
         "data": f"{len(images)} pictures, rendered and real avatars; identities with a matched picture held out",
-        "steps": steps, "seconds": seconds, "seed": seed,
+        "steps": steps,
+        "seconds": seconds,
+        "seed": seed,
         "command": f"python -m scripts.train_parser --steps {steps} --batch {batch} --width {width} "
         f"--resolution {resolution} --learning-rate {learning_rate} --seed {seed}",
         "held_out_iou": numbers,

@@ -75,12 +75,15 @@ def manifest_labels(data):
     targets = sorted(name for name, count in counts.items() if count > 0.2 * len(rows))
     colours = ["skin", "lip", "hair_colour"]
     plain = ["yaw", "tilt", "pitch", "age", "gender", "weight", "beard", "grey", "brow_width"]
-    table = np.array([
-        [row[name] for name in plain]
-        + [int(row[name][i : i + 2], 16) for name in colours for i in (0, 2, 4)]
-        + [row["targets"].get(name, 0.0) for name in targets]
-        for row in rows
-    ], dtype=np.float32)
+    table = np.array(
+        [
+            [row[name] for name in plain]
+            + [int(row[name][i : i + 2], 16) for name in colours for i in (0, 2, 4)]
+            + [row["targets"].get(name, 0.0) for name in targets]
+            for row in rows
+        ],
+        dtype=np.float32,
+    )
     centre = table.mean(0)
     centre[:ANGLES] = 0  # so that a flip is a change of sign
     table = (table - centre) / np.sqrt(((table - centre) ** 2).mean(0))
@@ -307,7 +310,9 @@ def main(data, out, sheet, steps, batch, learning_rate, threads, seed):
     tensors = {key: value.half() for key, value in network.state_dict().items()}
     card = {
         "data": f"{len(train.images)} pictures, rendered and real avatars; identities with a matched picture held out",
-        "steps": steps, "seconds": seconds, "seed": seed,
+        "steps": steps,
+        "seconds": seconds,
+        "seed": seed,
         "command": f"python -m scripts.train_perceptual --steps {steps} --batch {batch} --seed {seed}",
         "scale": "two people of one style are 0.5 apart on average",
         "held_out": numbers,

@@ -47,8 +47,11 @@ def held_out(network, images, generator):
         target, target_noisy = xdog(x) * CONTRAST, xdog(noisy) * CONTRAST
         drawn, drawn_noisy = network(x), network(noisy)
         values = [
-            (drawn - target).abs(), (CONTRAST - target).abs(),
-            (drawn_noisy - drawn).abs(), (target_noisy - target).abs(), (drawn.amax(1) - drawn.amin(1)),
+            (drawn - target).abs(),
+            (CONTRAST - target).abs(),
+            (drawn_noisy - drawn).abs(),
+            (target_noisy - target).abs(),
+            (drawn.amax(1) - drawn.amin(1)),
         ]
         sums += torch.stack([value.mean() for value in values]) * len(x) / len(images)
     names = ["error", "error_of_blank_paper", "moved_by_grain", "xdog_moved_by_grain", "colour_spread"]
@@ -135,7 +138,9 @@ def main(data, out, sheet, resolution, steps, batch, ngf, downsamplings, blocks,
         numbers[f"{style}_{resolution // 2}"] = held_out(network, smaller, generator)
     card = {
         "data": f"{len(images)} pictures, rendered and real avatars; identities with a matched picture held out",
-        "steps": steps, "seconds": seconds, "seed": seed,
+        "steps": steps,
+        "seconds": seconds,
+        "seed": seed,
         "command": f"python -m scripts.train_sketch --steps {steps} --batch {batch} --ngf {ngf} "
         f"--downsamplings {downsamplings} --blocks {blocks} --learning-rate {learning_rate} --seed {seed}",
         "held_out": numbers,

@@ -36,7 +36,9 @@ class MappingNetwork(nn.Module):
         if c_dim:
             self.embed = FullyConnectedLayer(c_dim, embed_features)
         for i in range(num_layers):
-            layer = FullyConnectedLayer(features[i], features[i + 1], activation=activation, lr_multiplier=lr_multiplier)
+            layer = FullyConnectedLayer(
+                features[i], features[i + 1], activation=activation, lr_multiplier=lr_multiplier
+            )
             setattr(self, f"fc{i}", layer)
         if num_ws is not None and w_avg_beta is not None:
             self.register_buffer("w_avg", torch.zeros([w_dim]))
@@ -59,7 +61,7 @@ class MappingNetwork(nn.Module):
         x = x[:, None, :].repeat(1, self.num_ws, 1)  # [N, num_ws, w_dim]
         if truncation_psi != 1:
             rows = slice(truncation_cutoff)
-            x = torch.cat([self.w_avg.lerp(x[:, rows], truncation_psi), x[:, x[:, rows].shape[1]:]], dim=1)
+            x = torch.cat([self.w_avg.lerp(x[:, rows], truncation_psi), x[:, x[:, rows].shape[1] :]], dim=1)
         return x
 
 
@@ -199,11 +201,11 @@ class SynthesisNetwork(nn.Module):
 
     def noise_shapes(self):
         """[(R, R), ...]: the size of every noise input, in the order `forward(noise=...)` takes them."""
-        return [(block_resolution,) * 2 for block_resolution, block in zip(self.block_resolutions, self.blocks(), strict=True)
-                for _ in range(block.num_conv)]  # fmt: skip
+        pairs = zip(self.block_resolutions, self.blocks(), strict=True)
+        return [(resolution, resolution) for resolution, block in pairs for _ in range(block.num_conv)]
 
     def forward(self, ws, noise_mode="random", noise=None, force_fp32=False, fused_modconv=False):
-        """noise: None, or one tensor per layer, [N or 1, 1, R, R] (see `noise_shapes`), used instead of `noise_mode`'s."""
+        """noise: None, or a tensor a layer, [N or 1, 1, R, R] (see `noise_shapes`), instead of `noise_mode`'s."""
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise ValueError(f"w_plus must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}")
         ws = ws.float()

@@ -47,9 +47,7 @@ class Conv2dLayer(nn.Module):
 
     def forward(self, x, gain=1):
         w = (self.weight * self.weight_gain).to(x.dtype)
-        x = conv2d_resample(
-            x, w, self.resample_filter, self.up, self.down, self.padding, flip_weight=self.up == 1
-        )
+        x = conv2d_resample(x, w, self.resample_filter, self.up, self.down, self.padding, flip_weight=self.up == 1)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
         return bias_act(x, self.bias, act=self.activation, gain=default_gain(self.activation) * gain, clamp=clamp)
 

@@ -40,7 +40,9 @@ def tiny_bundle(tmp_path_factory):
         generator = Generator(16, 0, 16, 32, 3, {"num_layers": 2}, widths)
         checkpoints.save(folder / f"{name}.safetensors", {"G_ema": generator})
     perceptual = PerceptualNetwork([4, 8], [1, 1])
-    weights.save(folder / "perceptual.safetensors", perceptual.state_dict(), kind="perceptual", config=perceptual.config)
+    weights.save(
+        folder / "perceptual.safetensors", perceptual.state_dict(), kind="perceptual", config=perceptual.config
+    )
     parser = BiSeNet(width=4, resolution=64)
     config = {"n_classes": 19, "width": 4, "resolution": 64}
     weights.save(folder / "parser.safetensors", parser.state_dict(), kind="parser", config=config)

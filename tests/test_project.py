@@ -27,8 +27,8 @@ def test_one_portrait(face, tiny_bundle, tmp_path):
     result = run(face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 2)
     assert result.exit_code == 0, result.output
     folder = tmp_path / "out" / "face"
-    names = {"composite.png", "sheet.png", "face0_crop.png", "face0_inversion.png", "face0_portrait.png", "face0_mask.png",
-             "face0_w_plus.npz"}  # fmt: skip
+    face_files = {f"face0_{name}" for name in ("crop.png", "inversion.png", "portrait.png", "mask.png", "w_plus.npz")}
+    names = {"composite.png", "sheet.png"} | face_files
     assert {p.name for p in folder.iterdir()} == names
     assert np.load(folder / "face0_w_plus.npz")["w_plus"].shape == (1, 8, 16)
     before, after = (np.asarray(Image.open(p)) for p in (face, folder / "composite.png"))

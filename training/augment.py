@@ -29,8 +29,8 @@ class AugmentPipe(nn.Module):
     """
 
     def __init__(self, xflip=0, rotate90=0, xint=0, xint_max=0.125, scale=0, rotate=0, aniso=0, xfrac=0, scale_std=0.2,
-                 rotate_max=1, aniso_std=0.2, xfrac_std=0.125, brightness=0, contrast=0, lumaflip=0, hue=0, saturation=0,
-                 brightness_std=0.2, contrast_std=0.5, hue_max=1, saturation_std=1):  # fmt: skip
+                 rotate_max=1, aniso_std=0.2, xfrac_std=0.125, brightness=0, contrast=0, lumaflip=0, hue=0,
+                 saturation=0, brightness_std=0.2, contrast_std=0.5, hue_max=1, saturation_std=1):  # fmt: skip
         super().__init__()
         self.register_buffer("p", torch.ones([]))
         self.register_buffer("Hz_geom", setup_filter(SYM6))
@@ -196,7 +196,9 @@ def _compose(matrices):
 def _rows(rows):
     """Nested lists of [N] tensors or numbers -> [N, len(rows), len(rows[0])]."""
     like = next(v for row in rows for v in row if torch.is_tensor(v))
-    return torch.stack([torch.stack([v if torch.is_tensor(v) else torch.full_like(like, v) for v in r], -1) for r in rows], -2)
+    return torch.stack(
+        [torch.stack([v if torch.is_tensor(v) else torch.full_like(like, v) for v in r], -1) for r in rows], -2
+    )
 
 
 def _translate2d(tx, ty):

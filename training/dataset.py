@@ -40,7 +40,9 @@ def load_images(paths, resolution):
             raise DatasetError(f"{path}: cannot be read ({error}); remove it or fetch it again") from error
         width, height = image.size
         if width != height or width % resolution:
-            raise DatasetError(f"{path}: is {width}x{height}; the run needs squares of {resolution} or a multiple of it")
+            raise DatasetError(
+                f"{path}: is {width}x{height}; the run needs squares of {resolution} or a multiple of it"
+            )
         if width != resolution:
             image = image.reduce(width // resolution)
         images[index] = torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())

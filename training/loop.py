@@ -17,6 +17,7 @@ from stylegan2 import Discriminator, Generator
 from . import distributed, snapshots
 from .augment import AugmentPipe
 from .dataset import batch_at, load_images, training_names
+from .warm_start import warm_start
 
 
 def train(config, out, device="cpu", progress=True):
@@ -33,7 +34,11 @@ def train(config, out, device="cpu", progress=True):
         raise ValueError(f"a batch of {config.batch} cannot be shared by {world_size} processes")
     images = load_images(training_names(config.data, config.exclude), config.resolution)
     run = Run(config, device)
-    snapshots.restore(run, out)
+    if not snapshots.restore(run, out) and config.warm_start_kimg:
+        warm_start(run.G, run.D, images, config, progress)
+        run.G_ema.load_state_dict(run.G.state_dict())
+        if rank == 0:
+            snapshots.write(run, out)
     log = snapshots.Log(out, run, progress) if rank == 0 else None
     next_snapshot = run.seen + 1000 * config.snapshot_kimg
     while run.seen < 1000 * config.kimg:
@@ -204,9 +209,13 @@ class IdentityLosses:
         self.config = config
         self.extractor = self.perceptual = None
         if config.sketch_weight:
-            self.extractor = load_sketch_extractor(config.sketch_weights_file).to(device, memory_format=torch.channels_last)
+            self.extractor = load_sketch_extractor(config.sketch_weights_file).to(
+                device, memory_format=torch.channels_last
+            )
         if config.color_weight:
-            self.perceptual = load_perceptual(config.perceptual_weights_file).to(device, memory_format=torch.channels_last)
+            self.perceptual = load_perceptual(config.perceptual_weights_file).to(
+                device, memory_format=torch.channels_last
+            )
 
     def __call__(self, real_style, rendering_style):
         """Yield (name, weight, scalar) for each loss in use."""
@@ -218,7 +227,9 @@ class IdentityLosses:
             value = sketch_loss(self.extractor, real_style, rendering_style, c.sketch_size, c.sketch_reduction)
             yield "loss_sketch", c.sketch_weight, value
         if self.perceptual is not None:
-            value = color_loss(self.perceptual, real_style, rendering_style, c.color_size, c.color_kernel, c.color_sigma)
+            value = color_loss(
+                self.perceptual, real_style, rendering_style, c.color_size, c.color_kernel, c.color_sigma
+            )
             yield "loss_color", c.color_weight, value
 
 
@@ -262,7 +273,7 @@ def grow(smaller, larger):
 
 
 def trained_parameters(generator, transfer):
-    """The generator's trainable parameters; the paper freezes the mapping network and all toRGB layers in fine-tuning."""
+    """The trainable parameters of G; in fine-tuning the paper freezes the mapping network and all toRGB layers."""
     parameters = []
     for name, parameter in generator.named_parameters():
         frozen = transfer and (name.startswith("mapping.") or ".torgb." in name)

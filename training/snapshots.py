@@ -73,10 +73,10 @@ def write(run, out):
 
 
 def restore(run, out):
-    """Continue from `out/state.pt` if there is one."""
+    """Continue from `out/state.pt`; returns whether there was one."""
     path = Path(out) / "state.pt"
     if not path.is_file():
-        return
+        return False
     state = torch.load(path, map_location=run.device, weights_only=True)
     for name in ("G", "D", "G_ema", "G_optimizer", "D_optimizer"):
         getattr(run, name).load_state_dict(state[name])
@@ -85,6 +85,7 @@ def restore(run, out):
     run.step, run.seen = state["step"], state["seen"]
     if run.augment is not None:
         run.augment.p.fill_(state["augment_p"])
+    return True
 
 
 @torch.no_grad()

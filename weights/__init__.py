@@ -52,7 +52,9 @@ def load(path, kind):
 
     path = Path(path)
     if not path.is_file():
-        raise WeightsError(f"{path}: no such weight file; give an existing path or leave the option out to use the demo weights")
+        raise WeightsError(
+            f"{path}: no such weight file; give an existing path or leave the option out to use the demo weights"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -84,7 +84,9 @@ def test_noise_regularization_sees_structure():
     assert value == pytest.approx(((-1 - 1 + 0 + 0) / 4) ** 2 + ((2 + 0 + 2 + 0) / 4) ** 2)
 
 
-@pytest.mark.parametrize("target", [torch.zeros(1, 3, 16, 16), torch.zeros(3, 32, 32), torch.full((1, 3, 32, 32), float("nan"))])
+@pytest.mark.parametrize(
+    "target", [torch.zeros(1, 3, 16, 16), torch.zeros(3, 32, 32), torch.full((1, 3, 32, 32), float("nan"))]
+)
 def test_bad_targets_are_refused(small_generator, perceptual, target):
     with pytest.raises(ValueError, match="target"):
         latent_optimization(small_generator, target, perceptual, steps=1)

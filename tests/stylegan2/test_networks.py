@@ -139,7 +139,9 @@ def test_minibatch_standard_deviation():
 @pytest.mark.parametrize("g_arch,d_arch,c_dim", [("skip", "resnet", 3), ("resnet", "skip", 0), ("orig", "orig", 2)])
 def test_other_architectures_run_and_learn(g_arch, d_arch, c_dim):
     torch.manual_seed(0)
-    generator = Generator(8, c_dim, 8, 16, 3, synthesis_kwargs={"channel_base": 128, "channel_max": 8, "architecture": g_arch})
+    generator = Generator(
+        8, c_dim, 8, 16, 3, synthesis_kwargs={"channel_base": 128, "channel_max": 8, "architecture": g_arch}
+    )
     discriminator = Discriminator(c_dim, 16, 3, architecture=d_arch, channel_base=128, channel_max=8)
     c = torch.eye(c_dim)[[0, 1, 0, 1]] if c_dim else None
     image = generator(torch.randn(4, 8), c)

@@ -57,7 +57,7 @@ def test_stopped_and_resumed_equals_undisturbed(pictures, tmp_path):
 
 
 def test_fine_tuning_freezes_what_the_paper_freezes(pictures, g_real, tmp_path, monkeypatch):
-    """Mapping, toRGB and g_real stay bit-identical; the rest of the generator and D move. Eqs. 1 and 2 are in the sum."""
+    """Mapping, toRGB and g_real stay bit-identical; the rest and D move. Eqs. 1 and 2 are in the sum."""
     from losses.perceptual import PerceptualNetwork
     from sketch.network import SketchExtractor
 
@@ -74,7 +74,7 @@ def test_fine_tuning_freezes_what_the_paper_freezes(pictures, g_real, tmp_path, 
     real = batch_at(load_images(training_names(pictures), 16), 0, 4, 0)
     statistics = [run.train_step(real) for _ in range(3)]
     assert {"loss_sketch", "loss_color", "loss_G", "loss_D", "path_length", "r1_penalty"} <= set(statistics[0])
-    assert statistics[0]["loss_sketch"] == 0 and statistics[1]["loss_sketch"] > 0  # same latents, noise and weights first
+    assert statistics[0]["loss_sketch"] == 0 and statistics[1]["loss_sketch"] > 0  # equal at first
     for name, tensor in run.g_real.state_dict().items():
         assert torch.equal(tensor, before["G_ema." + name]), name
     for name, tensor in run.G.state_dict().items():
@@ -158,8 +158,14 @@ def test_config_file(tmp_path):
     path.write_text("data: x\nsketch_weight: 5e-6\nbatch: 8\n")
     config = load_config(path, ["kimg=2"])
     assert (config.sketch_weight, config.batch, config.kimg, config.r1_gamma) == (5e-6, 8, 2.0, 10)
-    for text, message in (("dat: x", "did you mean data"), ("data: x\nbatch: many", "batch must be int"), ("- 1", "key: value"),
-                          ("{", "not valid YAML"), ("batch: 2", "data")):  # fmt: skip
+    wrong = {
+        "dat: x": "did you mean data",
+        "data: x\nbatch: many": "batch must be int",
+        "- 1": "key: value",
+        "{": "not valid YAML",
+        "batch: 2": "data",
+    }
+    for text, message in wrong.items():
         path.write_text(text)
         with pytest.raises(ConfigError, match=message):
             load_config(path)

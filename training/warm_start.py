@@ -1,0 +1,80 @@
+"""Warm start for a small budget: the generator learns faces as an autoencoder before the GAN sharpens them.
+
+A GAN that starts from random weights spends most of its first hundred thousand pictures on finding out that faces have
+two eyes. Here the discriminator's trunk serves as an encoder x -> z and mapping + synthesis as the decoder (Kingma and
+Welling 2014); afterwards G draws blurred but whole faces from z ~ N(0, 1), and D starts with the encoder's trunk. The
+paper starts from StyleGAN2-FFHQ and needs none of this: it is for generators trained from nothing, like the demo's.
+"""
+
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d
+
+from stylegan2 import Discriminator
+from stylegan2.layers import FullyConnectedLayer
+
+from . import distributed
+from .dataset import batch_at
+
+
+class Encoder(nn.Module):
+    """Image [N, 3, R, R] in [-1, 1] -> mean and log variance of z, [N, z_dim] each."""
+
+    def __init__(self, discriminator_config, z_dim):
+        super().__init__()
+        self.trunk = Discriminator(**{**discriminator_config, "epilogue_kwargs": {"mbstd_num_channels": 0}})
+        self.trunk.b4.out = FullyConnectedLayer(self.trunk.b4.out.weight.shape[1], 2 * z_dim)
+
+    def forward(self, x):
+        return self.trunk(x).chunk(2, dim=1)
+
+
+def warm_start(G, D, images, config, progress=True):
+    """Train G (in place) for `config.warm_start_kimg` as a decoder and give D the encoder's trunk.
+
+    images: uint8 [N, 3, R, R]. Loss per picture: mean absolute error, summed over a pyramid of sizes down to 8x8, plus
+    `config.warm_start_kl` x KL(q(z|x) | N(0, 1)) in nats. Returns the last batch's {"error", "kl"}.
+    """
+    from tqdm import tqdm
+
+    device = next(G.parameters()).device
+    encoder = Encoder(D.config, G.z_dim).to(device, memory_format=torch.channels_last)
+    parameters = [p for p in (*encoder.parameters(), *G.parameters()) if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.0, 0.99))
+    total = int(1000 * config.warm_start_kimg)
+    rank, world_size = distributed.rank(), distributed.world_size()
+    bar = tqdm(total=total, unit="img", desc="warm start", disable=not progress or rank > 0, mininterval=10)
+    statistics = {}
+    for position in range(0, total, config.batch):
+        torch.manual_seed(config.seed * 1_000_003 + position * world_size + rank)
+        x = batch_at(images, position, config.batch, config.seed, config.mirror).chunk(world_size)[rank]
+        x = x.to(device, memory_format=torch.channels_last)
+        mean, log_variance = encoder(x)
+        z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        y = G(z, noise_mode="none")
+        error = pyramid_error(y - x)
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        for group in optimizer.param_groups:  # settle at the end
+            group["lr"] = config.lr * min(1.0, 4 * (1 - position / total))
+        optimizer.zero_grad(set_to_none=True)
+        (error + config.warm_start_kl * kl).backward()
+        distributed.average_gradients(parameters)
+        optimizer.step()
+        statistics = {"error": error.item(), "kl": kl.item()}
+        bar.update(config.batch)
+        bar.set_postfix({k: f"{v:.3g}" for k, v in statistics.items()}, refresh=False)
+    bar.close()
+    state = D.state_dict()
+    for name, tensor in encoder.trunk.state_dict().items():
+        if state[name].shape == tensor.shape:
+            state[name].copy_(tensor)
+    return statistics
+
+
+def pyramid_error(difference):
+    """Mean absolute value of [N, C, H, W], summed over halved sizes down to 8x8: coarse structure counts most."""
+    total = difference.abs().mean()
+    while difference.shape[2] > 8:
+        difference = avg_pool2d(difference, 2)
+        total = total + difference.abs().mean()
+    return total
