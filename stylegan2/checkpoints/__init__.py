@@ -1,18 +1,23 @@
 """Reading and writing networks. Our own format: one safetensors file that holds any of G, D and G_ema.
 
 Tensor names carry the network's name in front ("G_ema.synthesis.b4.const"); the metadata holds every constructor
-argument, so a file is complete by itself.
+argument, so a file is complete by itself. `load` also reads official StyleGAN2-ADA pickles and rosinality's `.pt`,
+without executing anything in them.
 """
+
+from pathlib import Path
 
 import torch
 
 import weights
 
-from ..discriminator import Discriminator
-from ..generator import Generator
+from .official import CLASSES, load_official
+from .rosinality import load_rosinality
+from .safe_pickle import CheckpointError
+
+__all__ = ["CheckpointError", "load", "load_generator", "save"]
 
 KIND = "stylegan2"
-CLASSES = {"G": Generator, "G_ema": Generator, "D": Discriminator}
 
 
 def save(path, networks, card=None, half=False):
@@ -27,10 +32,23 @@ def save(path, networks, card=None, half=False):
 
 
 def load(path, device="cpu"):
-    """Read a file written by `save`: {"G" | "G_ema" | "D": network}, in eval mode, float32, without gradients.
+    """Read a checkpoint: {"G" | "G_ema" | "D": network}, in eval mode, float32, without gradients.
 
-    Raises weights.WeightsError, naming the file, for anything that is not such a file.
+    `.pkl` is read as an official StyleGAN2-ADA snapshot, `.pt` and `.pth` in rosinality's layout, everything else as
+    our own. Raises weights.WeightsError (CheckpointError is one), naming the file, for anything that does not fit.
     """
+    suffix = Path(path).suffix
+    if suffix == ".pkl":
+        networks = load_official(path)
+    elif suffix in (".pt", ".pth"):
+        networks = load_rosinality(path)
+    else:
+        networks = load_native(path)
+    return {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
+
+
+def load_native(path):
+    """The networks of a file written by `save`, on the CPU."""
     tensors, config = weights.load(path, KIND)
     networks = {}
     for name, kwargs in config.items():
@@ -41,7 +59,7 @@ def load(path, device="cpu"):
             network.load_state_dict(state, assign=True)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise weights.WeightsError(f"{path}: its {name} does not fit its own description ({error})") from error
-        networks[name] = network.to(device).eval().requires_grad_(False)
+        networks[name] = network
     return networks
 
 
