@@ -3,7 +3,9 @@
 The leading 1 of convolution weights is dropped; blur and up-sampling kernels are constants of the architecture.
 """
 
+import os
 import re
+from pathlib import Path
 
 import torch
 
@@ -99,3 +101,50 @@ def _official_shape(name, tensor):
     if name.endswith("noise_strength"):
         return []
     return tensor.shape[-2:] if name.endswith("noise_const") else [3] if name.endswith("bias") else tensor.shape[1:]
+
+
+def save_rosinality(path, generator):
+    """Write a skip generator with unconditional mapping as {"g_ema", "latent_avg"} in rosinality's layout, atomically.
+
+    Raises ValueError for networks that layout cannot hold.
+    """
+    ours = generator.state_dict()
+    if generator.c_dim or any(block.architecture != "skip" for block in generator.synthesis.blocks()):
+        raise ValueError("rosinality's layout holds unconditional skip generators only")
+    state = {}
+    for name in _rosinality_names(generator.img_resolution, generator.mapping.num_layers):
+        if name.endswith(".kernel"):
+            taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+            state[name] = taps.outer(taps) / 64 * 4  # the layout stores the up-sampling gain in the kernel
+            continue
+        tensor = ours[rename(name)]
+        if name.endswith("conv.weight") or name == "input.input":
+            tensor = tensor[None]
+        elif name.endswith("noise.weight"):
+            tensor = tensor.reshape(1)
+        elif name.startswith("noises."):
+            tensor = tensor[None, None]
+        elif name.startswith("to_rgb") and name.split(".")[-2] != "modulation" and name.endswith(".bias"):
+            tensor = tensor.reshape(1, 3, 1, 1)
+        state[name] = tensor.contiguous()
+    temporary = Path(path).with_name(Path(path).name + ".part")
+    torch.save({"g_ema": state, "latent_avg": ours["mapping.w_avg"]}, temporary)
+    os.replace(temporary, path)
+
+
+def _rosinality_names(resolution, mapping_layers):
+    """All tensor names of that layout for a given size, in its order."""
+    names = [f"style.{i + 1}.{kind}" for i in range(mapping_layers) for kind in ("weight", "bias")]
+    names.append("input.input")
+    convs = 2 * (resolution.bit_length() - 3)
+    layers = ["conv1", "to_rgb1", *(f"convs.{i}" for i in range(convs)), *(f"to_rgbs.{i}" for i in range(convs // 2))]
+    for layer in layers:
+        rgb = layer.startswith("to_rgb")
+        inner = ["bias"] if rgb else []
+        inner += ["upsample.kernel"] if layer.startswith("to_rgbs") else []
+        inner += ["conv.weight"]
+        inner += ["conv.blur.kernel"] if layer in [f"convs.{i}" for i in range(0, convs, 2)] else []
+        inner += ["conv.modulation.weight", "conv.modulation.bias"]
+        inner += [] if rgb else ["noise.weight", "activate.bias"]
+        names += [f"{layer}.{kind}" for kind in inner]
+    return names + [f"noises.noise_{i}" for i in range(convs + 1)]

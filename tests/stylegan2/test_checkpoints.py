@@ -121,3 +121,31 @@ def test_embedded_source_and_unknown_names_are_not_imported(tmp_path):
     with pytest.raises(CheckpointError, match="not on the list"):
         load_pickle(path)
     assert "xdrlib_nope_" not in sys.modules
+
+
+def test_rosinality_round_trip_is_the_original_file(tmp_path):
+    from stylegan2.checkpoints.rosinality import save_rosinality
+
+    original = torch.load(golden.path("rosinality_64.pt"), weights_only=True)
+    save_rosinality(tmp_path / "again.pt", checkpoints.load_generator(golden.path("rosinality_64.pt")))
+    again = torch.load(tmp_path / "again.pt", weights_only=True)
+    assert list(again["g_ema"]) == list(original["g_ema"])
+    for name, tensor in original["g_ema"].items():
+        assert again["g_ema"][name].shape == tensor.shape
+        torch.testing.assert_close(again["g_ema"][name], tensor, msg=name)
+    torch.testing.assert_close(again["latent_avg"], original["latent_avg"])
+
+
+def test_convert_script(tmp_path):
+    from click.testing import CliRunner
+
+    from scripts.convert_checkpoint import main
+
+    source = golden.path("official_layout_t17style_32.pkl")
+    result = CliRunner().invoke(main, [str(source), str(tmp_path / "x.safetensors")])
+    assert result.exit_code == 0, result.output
+    assert "32x32" in result.output and "SHA-256" in result.output
+    io = golden.arrays("official_layout_t17style_32_io.npz")
+    golden.assert_close(checkpoints.load_generator(tmp_path / "x.safetensors").mapping(io["z"]), io["ws"])
+    result = CliRunner().invoke(main, [str(tmp_path / "none.pkl"), str(tmp_path / "y.safetensors")])
+    assert result.exit_code == 1 and "none.pkl" in result.output
