@@ -6,8 +6,7 @@ import torch
 
 from training.augment import AugmentPipe
 
-CASES = golden.facts("ada_64.json") if (golden.SHARED / "golden" / "ada_64.json").exists() else {"cases": []}
-CASES = CASES["cases"] if isinstance(CASES, dict) else CASES
+CASES = golden.facts("ada_64.json")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
