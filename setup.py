@@ -38,10 +38,14 @@ setup(
         "pillow>=11",
         "pyyaml",
         "safetensors",
+        "scipy",
         "tensorboard",
         "click",
         "tqdm",
         "ninja",
     ],
-    extras_require={"test": ["pytest", "ruff", "import-linter", "scipy"]},
+    extras_require={
+        "test": ["pytest", "ruff", "import-linter", "pooch"],
+        "download": ["pooch", "gdown"],
+    },
 )

@@ -31,6 +31,6 @@ def color_loss(perceptual, image_real, image_rendering, size=256, kernel=13, sig
     kernel, sigma    the Gaussian blur, in pixels of that size (the paper: 13 and 10)
     """
     with torch.no_grad():
-        target = perceptual.features(gaussian_blur(downsample(image_real, size), kernel, sigma))
+        target = perceptual.features(gaussian_blur(downsample(image_real.detach(), size), kernel, sigma))
     features = perceptual.features(gaussian_blur(downsample(image_rendering, size), kernel, sigma))
     return perceptual.distance(features, target).mean()

@@ -24,6 +24,6 @@ def sketch_loss(extractor, image_real, image_rendering, size=512, reduction="sum
     if reduction not in ("sum", "mean"):
         raise ValueError(f"sketch_loss: reduction is 'sum' or 'mean', not {reduction!r}")
     with torch.no_grad():
-        target = extractor(downsample(image_real, size))
+        target = extractor(downsample(image_real.detach(), size))
     difference = (extractor(downsample(image_rendering, size)) - target).abs()
     return difference.mean() if reduction == "mean" else difference.sum() / len(difference)

@@ -131,8 +131,9 @@ class Output(nn.Module):
 class BiSeNet(nn.Module):
     """ImageNet-normalised picture [N, 3, H, W] -> logits [N, n_classes, H, W] of the main and the two auxiliary heads.
 
-    The auxiliary heads (strides 8 and 16) serve the training only. `resolution` is the size of picture the weights were
-    trained at; `parse` resizes to it.
+    `size` asks for logits of another height and width (they are brought to it bilinearly from an eighth of the input).
+    The auxiliary heads serve the training only. `resolution` is the size of picture the weights were trained at;
+    `parse` resizes to it.
     """
 
     def __init__(self, n_classes=19, width=64, resolution=512):
@@ -145,8 +146,8 @@ class BiSeNet(nn.Module):
         self.conv_out16 = Output(2 * width, width, n_classes)
         self.conv_out32 = Output(2 * width, width, n_classes)
 
-    def forward(self, x):
-        size = x.shape[2:]
+    def forward(self, x, size=None):
+        size = size or x.shape[2:]
         detail, context16, context32 = self.cp(x)
         main = self.conv_out(self.ffm(detail, context16), size)
         return main, self.conv_out16(context16, size), self.conv_out32(context32, size)
@@ -184,13 +185,9 @@ def normalize(image):
 def parse(parser, image):
     """Class index of every pixel: image [N, 3, H, W] in [-1, 1] -> int64 [N, H, W], numbered as in CLASSES.
 
-    The picture is seen at the parser's own resolution; the logits are brought back to H x W, and only then compared.
+    The picture is seen at the parser's own resolution; the logits are brought to H x W, and only then compared.
     """
-    size = (parser.resolution, parser.resolution)
     x = image
-    if x.shape[2:] != size:
-        x = interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
-    logits = parser(normalize(x))[0]  # [N, 19, R, R]
-    if logits.shape[2:] != image.shape[2:]:
-        logits = interpolate(logits, size=image.shape[2:], mode="bilinear", align_corners=False, antialias=True)
-    return logits.argmax(1)
+    if x.shape[2:] != (parser.resolution, parser.resolution):
+        x = interpolate(x, size=[parser.resolution] * 2, mode="bilinear", align_corners=False, antialias=True)
+    return parser(normalize(x), size=image.shape[2:])[0].argmax(1)

@@ -29,7 +29,7 @@ def load_labels(folder, paths):
 
 
 def augment(x, labels, resolution, generator):
-    """Pictures [N, 3, H, W] in [-1, 1] and labels [N, H, W] -> both at `resolution`, disturbed.
+    """Pictures [N, 3, H, W] in [-1, 1] and labels [N, H, W] -> disturbed, the pictures enlarged to `resolution`.
 
     Geometry: flip (with the sides' classes swapped), zoom, turn, shift. Colour: gain, tint, grey. Then blur or grain.
     """
@@ -46,6 +46,7 @@ def augment(x, labels, resolution, generator):
     matrix = torch.stack([cos, -sin, shift[:, 0], sin, cos, shift[:, 1]], 1).view(count, 2, 3)
     grid = F.affine_grid(matrix, [count, 3, resolution, resolution], align_corners=False)
     x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    grid = F.affine_grid(matrix, [count, 3, *labels.shape[1:]], align_corners=False)
     labels = F.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
 
     x = (x + uniform(-0.2, 0.2, 1, 1, 1)) * uniform(0.75, 1.25, 1, 1, 1) + uniform(-0.1, 0.1, 3, 1, 1)
@@ -98,9 +99,9 @@ def contact_sheet(path, parser, images, labels):
 @click.option("--data", default="../shared/avatars", show_default=True, help="the avatars' folder")
 @click.option("--out", default="weights/demo/parser.safetensors", show_default=True)
 @click.option("--sheet", default="out/parser_sheet.png", show_default=True, help="contact sheet of held-out pictures")
-@click.option("--steps", default=1200, show_default=True)
+@click.option("--steps", default=1000, show_default=True)
 @click.option("--batch", default=10, show_default=True)
-@click.option("--width", default=14, show_default=True)
+@click.option("--width", default=16, show_default=True)
 @click.option("--resolution", default=256, show_default=True, help="the size the pictures are enlarged to")
 @click.option("--learning-rate", default=4e-3, show_default=True)
 @click.option("--threads", default=1, show_default=True)
@@ -132,7 +133,7 @@ def main(data, out, sheet, steps, batch, width, resolution, learning_rate, threa
     for _ in progress:
         chosen = torch.randint(len(images), [batch], generator=generator)
         x, truth = augment(images[chosen].float() / 127.5 - 1, labels[chosen], resolution, generator)
-        heads = network(normalize(x).contiguous(memory_format=torch.channels_last))
+        heads = network(normalize(x).contiguous(memory_format=torch.channels_last), size=truth.shape[1:])
         losses = [F.cross_entropy(head, truth, class_weight) for head in heads]
         optimizer.zero_grad()
         sum(losses).backward()

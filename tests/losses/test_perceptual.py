@@ -60,7 +60,7 @@ def test_heads_come_from_the_package_file(vgg_state):
     lpips = pytest.importorskip("lpips")
     from pathlib import Path
 
-    state = torch.load(Path(lpips.__file__).parent / "weights/v0.1/vgg.pth", weights_only=True)
+    state = torch.load(Path(lpips.__file__).parent / "weights/v0.1/vgg.pth", map_location="cpu", weights_only=True)
     ours = VGGPerceptual(vgg_state)
     for index, channels in enumerate((64, 128, 256, 512, 512)):
         head = getattr(ours, f"linear{index}")

@@ -19,18 +19,18 @@ def test_an_edge_is_drawn_on_its_dark_side_only():
 
 
 def test_dark_skin_is_drawn_as_strongly_as_pale_skin():
-    def contrast(dark, bright):  # brightness with xdog's floor: the same ratio of 1.3 for both pairs
-        return xdog(edge(dark, bright)).min()
+    def ink(dark, bright):  # brightness in [0, 1], with xdog's floor of 0.15 added
+        return xdog(edge((dark - 0.15) * 2 - 1, (bright - 0.15) * 2 - 1)).min()
 
-    pale = contrast((0.65 - 0.15) * 2 - 1, (0.845 - 0.15) * 2 - 1)
-    brown = contrast((0.30 - 0.15) * 2 - 1, (0.39 - 0.15) * 2 - 1)
-    assert abs(pale - brown) < 0.02 and pale < 0
+    pale, brown = ink(0.5, 1.0), ink(0.2, 0.4)  # the same ratio
+    assert abs(pale - brown) < 0.02 and pale < -0.5
 
 
 def test_colour_edges_of_equal_brightness_are_drawn():
     image = torch.zeros(1, 3, 32, 32)
-    image[:, 0, :, :16], image[:, 1, :, :16] = 0.5, -0.5 * 0.2126 / 0.7152  # same luma on both sides
-    assert xdog(image).min() < 0
+    image[:, 0, :, :16], image[:, 0, :, 16:] = 0.4, -0.6
+    image[:, 1, :, 16:] = 1.0 * 0.2126 / 0.7152  # luma is the same on both sides
+    assert xdog(image).min() < -0.5
 
 
 def test_flat_and_grainy_areas_stay_paper():
