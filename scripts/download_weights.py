@@ -3,8 +3,8 @@
     python scripts/download_weights.py --list
     python scripts/download_weights.py vgg16 bisenet
 
-The SHA-256 of a file is recorded at its first download (weights/downloads.lock.yaml) and checked from then on. One fetched
-by hand may be put where `--list` says; `--verify` checks what is there.
+The SHA-256 of a file is recorded at its first download (weights/downloads.lock.yaml) and checked from then on. One
+fetched by hand may be put where `--list` says; `--verify` checks what is there.
 """
 
 import sys

@@ -27,6 +27,7 @@ def pictures(count=2, size=64, seed=0):
     return torch.rand(2, count, 3, size, size, generator=generator) * 2 - 1
 
 
+@pytest.mark.filterwarnings("ignore:.*weight:UserWarning")  # the package calls torchvision in an old way
 def test_vgg_distance_equals_the_lpips_package(vgg_state):
     lpips = pytest.importorskip("lpips")
     from torchvision.models.vgg import cfgs, make_layers
