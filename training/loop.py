@@ -17,6 +17,7 @@ from stylegan2 import Discriminator, Generator
 from . import distributed, snapshots
 from .augment import AugmentPipe
 from .dataset import batch_at, load_images, training_names
+from .growth import fit_first_block, grow
 from .warm_start import warm_start
 
 
@@ -34,9 +35,8 @@ def train(config, out, device="cpu", progress=True):
         raise ValueError(f"a batch of {config.batch} cannot be shared by {world_size} processes")
     images = load_images(training_names(config.data, config.exclude), config.resolution)
     run = Run(config, device)
-    if not snapshots.restore(run, out) and config.warm_start_kimg:
-        warm_start(run.G, run.D, images, config, progress)
-        run.G_ema.load_state_dict(run.G.state_dict())
+    if not snapshots.restore(run, out):
+        prepare(run, images, progress)
         if rank == 0:
             snapshots.write(run, out)
     log = snapshots.Log(out, run, progress) if rank == 0 else None
@@ -54,6 +54,18 @@ def train(config, out, device="cpu", progress=True):
             next_snapshot = run.seen + 1000 * config.snapshot_kimg
     distributed.stop()
     return out / "snapshot.safetensors"
+
+
+def prepare(run, images, progress):
+    """What comes before the first step of a plain run: the warm start, or the new block of a grown discriminator."""
+    config = run.config
+    if config.warm_start_kimg:
+        warm_start(run.G, run.D, images, config, progress)
+        run.G_ema.load_state_dict(run.G.state_dict())
+    if config.init:
+        start = stylegan2.checkpoints.load(config.init)["D"].to(run.device)
+        if 2 * start.img_resolution == config.resolution:
+            fit_first_block(start, run.D, images, config.seed)
 
 
 class Run:
@@ -256,20 +268,6 @@ def build_networks(config):
         grow(start["G_ema"], G)
         grow(start["D"], D)
     return G, D, None
-
-
-def grow(smaller, larger):
-    """Start `larger` from a trained network of the same or a lower resolution: blocks of equal name are copied.
-
-    In the skip generator the toRGB of every new block starts at zero, so that its picture is at first the smaller
-    one's, enlarged; the new discriminator block starts at random.
-    """
-    old, new = smaller.state_dict(), larger.state_dict()
-    for name, tensor in new.items():
-        if name in old and old[name].shape == tensor.shape:
-            tensor.copy_(old[name])
-        elif ".torgb." in name and ".affine." not in name:
-            tensor.zero_()
 
 
 def trained_parameters(generator, transfer):

@@ -12,7 +12,8 @@ import stylegan2.checkpoints
 from losses import adversarial
 from training.config import ConfigError, TrainingConfig, load_config
 from training.dataset import DatasetError, batch_at, load_images, training_names
-from training.loop import Run, grow, train
+from training.growth import fit_first_block, grow
+from training.loop import Run, train
 
 TINY = dict(
     resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8, num_fp16_res=0, batch=4,
@@ -110,6 +111,14 @@ def test_grow_keeps_a_network_of_equal_size(g_real):
         p.zero_()
     grow(a, b)
     assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_grown_discriminator_feeds_its_old_blocks(g_real, pictures):
+    smaller = stylegan2.checkpoints.load(g_real)["D"]
+    larger = Run(TrainingConfig(data="", init=str(g_real), **(TINY | {"resolution": 32})), "cpu").D
+    first, last = fit_first_block(smaller, larger, load_images(training_names(pictures), 32), steps=60, batch=4)
+    assert last < 0.3 * first
+    assert torch.equal(larger.b16.conv0.weight, smaller.b16.conv0.weight)
 
 
 def test_adversarial_losses_by_hand():

@@ -1,0 +1,42 @@
+"""Growing: a trained network of a lower resolution starts a larger one (after Karras et al. 2018, without the fade).
+
+In the skip generator the toRGB of every new block starts at zero, so that its picture is at first the smaller one's,
+enlarged. The discriminator's new first block learns, before anything else, to feed the old ones what they are used to.
+"""
+
+import torch
+from torch.nn.functional import avg_pool2d
+
+from .dataset import batch_at
+
+
+def grow(smaller, larger):
+    """Copy every tensor of equal name and shape from `smaller` into `larger`; new toRGB layers are zeroed."""
+    old, new = smaller.state_dict(), larger.state_dict()
+    for name, tensor in new.items():
+        if name in old and old[name].shape == tensor.shape:
+            tensor.copy_(old[name])
+        elif ".torgb." in name and ".affine." not in name:
+            tensor.zero_()
+
+
+def fit_first_block(smaller, larger, images, seed=0, steps=150, batch=16):
+    """Train the first block of a discriminator grown once to output what the smaller one's fromRGB gives.
+
+    images: uint8 [N, 3, R, R] at the larger resolution. Returns the squared error, relative to the target's, of the
+    first and the last step.
+    """
+    block = getattr(larger, f"b{larger.img_resolution}")
+    fromrgb = getattr(smaller, f"b{smaller.img_resolution}").fromrgb
+    optimizer = torch.optim.Adam(block.parameters(), lr=1e-2, betas=(0.9, 0.99))
+    device, errors = next(block.parameters()).device, []
+    for step in range(steps):
+        x = batch_at(images, step * batch, batch, seed).to(device, memory_format=torch.channels_last)
+        with torch.no_grad():
+            target = fromrgb(avg_pool2d(x, 2))
+        error = (block(None, x)[0] - target).square().mean() / target.square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        error.backward()
+        optimizer.step()
+        errors.append(error.item())
+    return errors[0], errors[-1]
