@@ -18,6 +18,7 @@ from . import distributed, snapshots
 from .augment import AugmentPipe
 from .dataset import batch_at, load_images, training_names
 from .growth import fit_first_block, grow
+from .reconstruction import Reconstruction
 from .warm_start import warm_start
 
 
@@ -83,6 +84,11 @@ class Run:
         self.G.train()
         self.D.train().requires_grad_(True)
         self.trained = trained_parameters(self.G, transfer=self.g_real is not None)
+        self.reconstruction = None
+        if config.reconstruction_weight and self.g_real is None:
+            self.reconstruction = Reconstruction(self.G, self.D, config)
+            self.reconstruction.to(self.device, memory_format=torch.channels_last)
+            self.trained += self.reconstruction.encoder.parameters()
         self.G_optimizer = _lazy_adam(self.trained, config.lr, config.pl_interval if config.pl_weight else 1)
         self.D_optimizer = _lazy_adam(list(self.D.parameters()), config.lr, config.r1_interval)
         self.identity = IdentityLosses(config, self.device) if self.g_real is not None else None
@@ -97,7 +103,7 @@ class Run:
     def train_step(self, real):
         """Show D one batch of real pictures, this process' share [N, 3, R, R]. Returns {statistic: float}."""
         c = self.config
-        statistics = self._generator_step(len(real))
+        statistics = self._generator_step(real)
         if c.pl_weight and self.step % c.pl_interval == 0:
             statistics |= self._path_length_step(len(real) // c.pl_batch_shrink)
         statistics |= self._discriminator_step(real)
@@ -112,13 +118,18 @@ class Run:
 
     # -- the four phases of a step
 
-    def _generator_step(self, n):
+    def _generator_step(self, real):
         self._train_only(self.G)
-        w_plus = self._sample_w_plus(n)
-        noise = sample_noise(self.G, n)
+        w_plus = self._w_plus_of_batch(real)
+        noise = sample_noise(self.G, len(real))
         fake = self.G.synthesis(w_plus, noise=noise)
         loss = adversarial.generator_loss(self.D(self._augmented(fake)))
         statistics = {"loss_G": loss.item()}
+        if self.reconstruction is not None:
+            half, w_avg = len(real) // 2, self.G.mapping.w_avg
+            value = self.reconstruction.loss(fake[-half:], real[-half:], w_plus[-half:], w_avg)
+            loss = loss + self.config.reconstruction_weight * value
+            statistics["loss_reconstruction"] = value.item()
         if self.identity is not None:
             with torch.no_grad():
                 real_style = self.g_real.synthesis(w_plus, noise=noise)
@@ -143,8 +154,7 @@ class Run:
     def _discriminator_step(self, real):
         self._train_only(self.D)
         with torch.no_grad():
-            w_plus = self._sample_w_plus(len(real))
-            fake = self.G.synthesis(w_plus, noise=sample_noise(self.G, len(real)))
+            fake = self.G.synthesis(self._w_plus_of_batch(real), noise=sample_noise(self.G, len(real)))
         real_logits, fake_logits = self.D(self._augmented(real)), self.D(self._augmented(fake))
         loss = adversarial.discriminator_loss(real_logits, fake_logits)
         _update(self.D_optimizer, loss)
@@ -180,6 +190,14 @@ class Run:
         cutoff[torch.rand([n], device=self.device) >= self.config.style_mixing] = self.G.num_ws
         first = torch.arange(self.G.num_ws, device=self.device) < cutoff[:, None]  # [n, num_ws]
         return torch.where(first[:, :, None], w[0], w[1])
+
+    def _w_plus_of_batch(self, real):
+        """Latents for a batch of fakes; with reconstruction the second half encodes the second half of `real`."""
+        if self.reconstruction is None:
+            return self._sample_w_plus(len(real))
+        half = len(real) // 2
+        encoded = self.reconstruction.encode(real[-half:], self.G.mapping.w_avg)
+        return torch.cat([self._sample_w_plus(len(real) - half), encoded])
 
     def _augmented(self, images):
         return images if self.augment is None else self.augment(images)

@@ -64,6 +64,7 @@ def write(run, out):
         "pl_mean": run.pl_mean,
         "augment_p": float(run.augment.p) if run.augment is not None else 0.0,
         "sign": [run.sign_sum, run.sign_count],
+        "reconstruction": run.reconstruction.state_dict() if run.reconstruction is not None else None,
         "step": run.step,
         "seen": run.seen,
     }
@@ -80,6 +81,8 @@ def restore(run, out):
     state = torch.load(path, map_location=run.device, weights_only=True)
     for name in ("G", "D", "G_ema", "G_optimizer", "D_optimizer"):
         getattr(run, name).load_state_dict(state[name])
+    if run.reconstruction is not None:
+        run.reconstruction.load_state_dict(state["reconstruction"])
     run.pl_mean = state["pl_mean"]
     run.sign_sum, run.sign_count = state["sign"]
     run.step, run.seen = state["step"], state["seen"]

@@ -7,26 +7,10 @@ paper starts from StyleGAN2-FFHQ and needs none of this: it is for generators tr
 """
 
 import torch
-from torch import nn
-from torch.nn.functional import avg_pool2d
-
-from stylegan2 import Discriminator
-from stylegan2.layers import FullyConnectedLayer
 
 from . import distributed
 from .dataset import batch_at
-
-
-class Encoder(nn.Module):
-    """Image [N, 3, R, R] in [-1, 1] -> mean and log variance of z, [N, z_dim] each."""
-
-    def __init__(self, discriminator_config, z_dim):
-        super().__init__()
-        self.trunk = Discriminator(**{**discriminator_config, "epilogue_kwargs": {"mbstd_num_channels": 0}})
-        self.trunk.b4.out = FullyConnectedLayer(self.trunk.b4.out.weight.shape[1], 2 * z_dim)
-
-    def forward(self, x):
-        return self.trunk(x).chunk(2, dim=1)
+from .reconstruction import Encoder, pyramid_error
 
 
 def warm_start(G, D, images, config, progress=True):
@@ -38,7 +22,7 @@ def warm_start(G, D, images, config, progress=True):
     from tqdm import tqdm
 
     device = next(G.parameters()).device
-    encoder = Encoder(D.config, G.z_dim).to(device, memory_format=torch.channels_last)
+    encoder = Encoder(D.config, 2 * G.z_dim).to(device, memory_format=torch.channels_last)
     parameters = [p for p in (*encoder.parameters(), *G.parameters()) if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.0, 0.99))
     total = int(1000 * config.warm_start_kimg)
@@ -49,7 +33,7 @@ def warm_start(G, D, images, config, progress=True):
         torch.manual_seed(config.seed * 1_000_003 + position * world_size + rank)
         x = batch_at(images, position, config.batch, config.seed, config.mirror).chunk(world_size)[rank]
         x = x.to(device, memory_format=torch.channels_last)
-        mean, log_variance = encoder(x)
+        mean, log_variance = encoder(x).chunk(2, dim=1)
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         y = G(z, noise_mode="none")
         error = pyramid_error(y - x)
@@ -69,12 +53,3 @@ def warm_start(G, D, images, config, progress=True):
         if state[name].shape == tensor.shape:
             state[name].copy_(tensor)
     return statistics
-
-
-def pyramid_error(difference):
-    """Mean absolute value of [N, C, H, W], summed over halved sizes down to 8x8: coarse structure counts most."""
-    total = difference.abs().mean()
-    while difference.shape[2] > 8:
-        difference = avg_pool2d(difference, 2)
-        total = total + difference.abs().mean()
-    return total

@@ -14,6 +14,7 @@ from training.config import ConfigError, TrainingConfig, load_config
 from training.dataset import DatasetError, batch_at, load_images, training_names
 from training.growth import fit_first_block, grow
 from training.loop import Run, train
+from training.warm_start import warm_start
 
 TINY = dict(
     resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8, num_fp16_res=0, batch=4,
@@ -53,6 +54,29 @@ def test_stopped_and_resumed_equals_undisturbed(pictures, tmp_path):
     config = TrainingConfig(data=str(pictures), **TINY)
     whole = state(train(config, tmp_path / "whole", progress=False))
     train(dataclasses.replace(config, kimg=0.016), tmp_path / "parts", progress=False)
+    parts = state(train(config, tmp_path / "parts", progress=False))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_warm_start_and_reconstruction_learn_the_pictures(pictures, tmp_path, monkeypatch):
+    """The autoencoder lowers its error; the encoder of the GAN phase learns to reconstruct, also after a resume."""
+    from losses.perceptual import PerceptualNetwork
+
+    torch.manual_seed(0)
+    perceptual = PerceptualNetwork([4, 4], [1, 1]).requires_grad_(False)
+    monkeypatch.setattr("training.reconstruction.load_perceptual", lambda path: perceptual)
+    config = TrainingConfig(
+        data=str(pictures), warm_start_kimg=0.4, reconstruction_weight=30, **(TINY | {"kimg": 0.4, "pl_weight": 0})
+    )
+    run = Run(config, "cpu")
+    images = load_images(training_names(pictures), 16)
+    short = warm_start(run.G, run.D, images, dataclasses.replace(config, warm_start_kimg=0.02), progress=False)
+    long = warm_start(run.G, run.D, images, config, progress=False)
+    assert long["error"] < 0.8 * short["error"]
+    whole = state(train(config, tmp_path / "whole", progress=False))
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "stats.jsonl").read_text().splitlines()]
+    assert lines[-1]["loss_reconstruction"] < lines[0]["loss_reconstruction"]
+    train(dataclasses.replace(config, kimg=0.2), tmp_path / "parts", progress=False)
     parts = state(train(config, tmp_path / "parts", progress=False))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
