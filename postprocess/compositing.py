@@ -18,6 +18,7 @@ FACE_CLASSES = [
 ]  # fmt: skip
 EROSION = 0.015  # of the crop's side
 BLUR = 0.012  # Gaussian sigma, of the crop's side
+FADE = 0.16  # of the crop's side: hair and neck that the crop cuts off fade out toward its outline
 
 
 def face_mask(labels):
@@ -34,10 +35,10 @@ def composite(picture, portrait, mask, quad):
     crop was cut. Returns (result uint8 [H, W, 3], soft mask float32 [H, W]); pixels outside the quad's bounding box are
     those of `picture`.
     """
-    stack = np.dstack([portrait.astype(np.float32), mask.astype(np.float32) * 255])  # [S, S, 4]
+    stack = np.dstack([portrait, mask, fade(len(mask))]).astype(np.float32)  # [S, S, 5]
     patch, (top, bottom, left, right) = warp_to_picture(stack, quad, picture.shape[:2])
     side = float(np.linalg.norm(np.asarray(quad)[3] - np.asarray(quad)[0]))
-    soft = soften(patch[..., 3] / 255, side)  # [h, w]
+    soft = soften(patch[..., 3], side) * patch[..., 4]  # [h, w]
 
     result = picture.copy()
     under = picture[top:bottom, left:right].astype(np.float32)
@@ -62,3 +63,14 @@ def soften(mask, side):
     eroded = (distance > erosion + 1.5 * sigma).astype(np.float32)
     soft = cv2.GaussianBlur(eroded, (0, 0), sigma)
     return soft[pad:-pad, pad:-pad]
+
+
+def fade(size):
+    """Float32 [size, size]: 0 on the crop's outline, 1 from FADE of its side inwards, smooth in between.
+
+    Without it, hair that reaches beyond the crop would end in a straight line where portrait and picture differ.
+    """
+    position = (np.arange(size, dtype=np.float32) + 0.5) / size
+    t = np.clip(np.minimum(position, 1 - position) / FADE, 0, 1)
+    line = t * t * (3 - 2 * t)
+    return line[:, None] * line[None, :]
