@@ -2,8 +2,8 @@
 
     python scripts/train_demo.py --data ../shared/avatars
 
-About three hours on two cores. The steps, in order: perceptual network, sketch extractor, face parser, g_real at 64x64
-(autoencoder, then GAN), g_real grown to 128x128, g_rendering; then all are written to weights/demo in half precision.
+About three hours on two cores. The steps, in order: perceptual network, sketch extractor, face parser, g_real
+(autoencoder, then GAN with reconstruction), g_rendering; then all are written to weights/demo in half precision.
 """
 
 import subprocess
@@ -16,28 +16,26 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 NETWORKS = ("perceptual", "sketch", "parser")
-RUNS = ("real64", "real128", "rendering128")
+RUNS = ("real64", "rendering64")
 LICENCE = "Apache-2.0; trained on CC0 renders"
 
 
 @click.command(help=__doc__)
 @click.option("--data", default=str(ROOT.parent / "shared" / "avatars"), type=click.Path(exists=True, file_okay=False))
 @click.option("--processes", default=1, show_default=True, help="Processes per GAN run (torchrun).")
-@click.option("--export-only", is_flag=True, help="Only write weights/demo from the finished runs.")
-def main(data, processes, export_only):
+def main(data, processes):
     data = Path(data).resolve()
-    if not export_only:
-        for name in NETWORKS:
-            target = ROOT / "weights" / "demo" / f"{name}.safetensors"
-            if not target.exists():
-                execute([sys.executable, "-m", f"scripts.train_{name}", "--data", str(data), "--out", str(target)])
-        for name in RUNS:
-            style = "rendered" if name.startswith("rendering") else "real"
-            launcher = [sys.executable]
-            if processes > 1:
-                launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
-            execute([*launcher, "train.py", f"configs/demo_{name}.yaml", "--out", f"runs/{name}",
-                     "--set", f"data={data / style}", "--set", f"exclude={data / 'matched'}"])  # fmt: skip
+    for name in NETWORKS:
+        target = ROOT / "weights" / "demo" / f"{name}.safetensors"
+        if not target.exists():
+            execute([sys.executable, "-m", f"scripts.train_{name}", "--data", str(data), "--out", str(target)])
+    for name in RUNS:
+        style = "rendered" if name.startswith("rendering") else "real"
+        launcher = [sys.executable]
+        if processes > 1:
+            launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
+        execute([*launcher, "train.py", f"configs/demo_{name}.yaml", "--out", f"runs/{name}",
+                 "--set", f"data={data / style}", "--set", f"exclude={data / 'matched'}"])  # fmt: skip
     export()
 
 
@@ -51,7 +49,7 @@ def export():
     import weights
     from stylegan2 import checkpoints
 
-    for run, name in (("real128", "g_real"), ("rendering128", "g_rendering")):
+    for run, name in (("real64", "g_real"), ("rendering64", "g_rendering")):
         path = ROOT / "runs" / run / "snapshot.safetensors"
         networks = checkpoints.load(path)
         card = {

@@ -24,7 +24,7 @@ class TrainingConfig:
     g_real: str | None = None  # checkpoint: fine-tune its G_ema into g_rendering (Eq. 3); None = plain training
     init: str | None = None  # checkpoint of a plain run to start from; a smaller one is grown
     warm_start_kimg: float = 0  # plain training: first this many thousand pictures as an autoencoder
-    warm_start_kl: float = 2e-3  # its weight of the KL divergence, in nats
+    warm_start_kl: float = 1e-3  # its weight of the KL divergence, in nats
     reconstruction_weight: float = 0  # plain training: half of each batch is reconstructed from an encoder's w+
 
     # Networks (of a run that starts from nothing)

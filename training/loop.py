@@ -58,15 +58,15 @@ def train(config, out, device="cpu", progress=True):
 
 
 def prepare(run, images, progress):
-    """What comes before the first step of a plain run: the warm start, or the new block of a grown discriminator."""
+    """What comes before the first step of a plain run: the new block of a grown discriminator, the warm start."""
     config = run.config
-    if config.warm_start_kimg:
-        warm_start(run.G, run.D, images, config, progress)
-        run.G_ema.load_state_dict(run.G.state_dict())
     if config.init:
         start = stylegan2.checkpoints.load(config.init)["D"].to(run.device)
         if 2 * start.img_resolution == config.resolution:
             fit_first_block(start, run.D, images, config.seed)
+    if config.warm_start_kimg:
+        warm_start(run.G, run.D, images, config, progress)
+        run.G_ema.load_state_dict(run.G.state_dict())
 
 
 class Run:

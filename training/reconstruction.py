@@ -30,12 +30,12 @@ class Encoder(nn.Module):
 
 
 class Reconstruction(nn.Module):
-    """The encoder to W+ (trained) and the perceptual network (frozen) of one run."""
+    """The encoder to W+ (trained; `extra_features` more outputs come first) and the perceptual network (frozen)."""
 
-    def __init__(self, G, D, config):
+    def __init__(self, G, D, config, extra_features=0):
         super().__init__()
         self.rows = (G.num_ws, G.w_dim)
-        self.encoder = Encoder(D.config, G.num_ws * G.w_dim)
+        self.encoder = Encoder(D.config, extra_features + G.num_ws * G.w_dim)
         grow(D, self.encoder.trunk)
         self.perceptual = load_perceptual(config.perceptual_weights_file)
 
