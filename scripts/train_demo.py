@@ -54,7 +54,7 @@ def export():
         networks = checkpoints.load(path)
         card = {
             "data": f"shared/avatars/{'real' if name == 'g_real' else 'rendered'}, without the evaluation identities",
-            "command": "python scripts/train_demo.py",
+            "command": "python scripts/train_demo.py; see weights/README.md",
             "licence": LICENCE,
         } | weights.card(path)
         if name == "g_rendering":
