@@ -48,6 +48,7 @@ def export():
     """Write g_real (with the D to fine-tune from) and g_rendering of the run folders to weights/demo, in float16."""
     import weights
     from stylegan2 import checkpoints
+    from training.snapshots import without_paths
 
     for run, name in (("real64", "g_real"), ("rendering64", "g_rendering")):
         path = ROOT / "runs" / run / "snapshot.safetensors"
@@ -57,6 +58,7 @@ def export():
             "command": "python scripts/train_demo.py; see weights/README.md",
             "licence": LICENCE,
         } | weights.card(path)
+        card["config"] = without_paths(card["config"])
         if name == "g_rendering":
             del networks["D"]
         checkpoints.save(weights.DEMO / f"{name}.safetensors", networks, card, half=True)

@@ -53,7 +53,7 @@ def write(run, out):
     """Sample grid, `snapshot.safetensors` (G_ema, D) and `state.pt`, each written atomically."""
     out = Path(out)
     sample_grid(run).save(out / f"samples-{run.seen // 1000:06d}.png")
-    card = {"kimg": run.seen / 1000, "config": run.config.__dict__}
+    card = {"kimg": run.seen / 1000, "config": without_paths(run.config.__dict__)}
     stylegan2.checkpoints.save(out / "snapshot.safetensors", {"G_ema": run.G_ema, "D": run.D}, card)
     state = {
         "G": run.G.state_dict(),
@@ -71,6 +71,12 @@ def write(run, out):
     temporary = out / "state.pt.part"
     torch.save(state, temporary)
     os.replace(temporary, out / "state.pt")
+
+
+def without_paths(settings):
+    """The settings of a run that mean something on another machine: what goes into a model card."""
+    paths = ("data", "exclude", "g_real", "init", "sketch_weights_file", "perceptual_weights_file")
+    return {name: value for name, value in settings.items() if name not in paths}
 
 
 def restore(run, out):
