@@ -163,7 +163,7 @@ def write_results(folder, picture, result, faces):
 
 
 def neighbourhood(quad, shape):
-    """Slices of the picture around a face crop, a quarter larger on every side."""
+    """(top, bottom, left, right) of the picture around a face crop, a tenth of its side larger on every side."""
     xs, ys = [p[0] for p in quad], [p[1] for p in quad]
     pad = 0.1 * (max(xs) - min(xs))
     top, bottom = max(int(min(ys) - pad), 0), min(int(max(ys) + pad), shape[0])
