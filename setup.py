@@ -26,7 +26,7 @@ setup(
         ]
     ),
     py_modules=["train", "project"],
-    package_data={"weights": ["demo/*.safetensors"]},
+    package_data={"weights": ["demo/*.safetensors"], "stylegan2.ops": ["csrc/*"]},
     install_requires=[
         "torch>=2.11",
         "torchvision",
@@ -43,6 +43,7 @@ setup(
         "click",
         "tqdm",
         "ninja",
+        "filelock",
     ],
     extras_require={
         "test": ["pytest", "ruff", "import-linter", "pooch"],

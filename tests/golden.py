@@ -10,6 +10,7 @@ import torch
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 DATA = Path(__file__).resolve().parent / "data"
+device = "cpu"  # where `arrays` puts its tensors
 
 
 def path(name):
@@ -23,7 +24,8 @@ def path(name):
 def arrays(name):
     """name -> float32 tensor of an .npz (other types as they are)."""
     with np.load(path(name)) as file:
-        return {k: torch.from_numpy(v.astype(np.float32) if v.dtype == np.float16 else v) for k, v in file.items()}
+        tensors = {k: torch.from_numpy(v.astype(np.float32) if v.dtype == np.float16 else v) for k, v in file.items()}
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def facts(name):
@@ -40,5 +42,5 @@ def assert_close(actual, expected, relative=1e-5, absolute=0.0):
     """Largest difference at most `relative` of the largest expected value (or `absolute` when that is more)."""
     assert actual.shape == expected.shape
     limit = max(relative * expected.abs().max().item(), absolute, 1e-12)
-    difference = (actual.detach() - expected).abs().max().item()
+    difference = (actual.detach().to(expected.device) - expected).abs().max().item()
     assert difference <= limit, f"differs by {difference:.3g}, allowed {limit:.3g}"

@@ -27,6 +27,8 @@ class TrainingConfig:
     warm_start_kl: float = 1e-3  # its weight of the KL divergence, in nats
     reconstruction_weight: float = 0  # plain training: half of each batch is reconstructed from an encoder's w+
 
+    w_plus: str | None = None  # fine-tuning: a file of latents; half of each batch is drawn from it, not from z
+
     # Networks (of a run that starts from nothing)
     z_dim: int = 512
     w_dim: int = 512

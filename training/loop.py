@@ -8,6 +8,7 @@ import copy
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import stylegan2.checkpoints
@@ -37,9 +38,10 @@ def train(config, out, device="cpu", progress=True):
     images = load_images(training_names(config.data, config.exclude), config.resolution)
     run = Run(config, device)
     if not snapshots.restore(run, out):
-        prepare(run, images, progress)
+        prepare(run, images, out, progress)
         if rank == 0:
             snapshots.write(run, out)
+            (out / "warm_start.pt").unlink(missing_ok=True)
     log = snapshots.Log(out, run, progress) if rank == 0 else None
     next_snapshot = run.seen + 1000 * config.snapshot_kimg
     while run.seen < 1000 * config.kimg:
@@ -53,11 +55,13 @@ def train(config, out, device="cpu", progress=True):
             if rank == 0:
                 snapshots.write(run, out)
             next_snapshot = run.seen + 1000 * config.snapshot_kimg
+    if run.reconstruction is not None and rank == 0:
+        snapshots.write_w_plus(run, images, out)
     distributed.stop()
     return out / "snapshot.safetensors"
 
 
-def prepare(run, images, progress):
+def prepare(run, images, out, progress):
     """What comes before the first step of a plain run: the new block of a grown discriminator, the warm start."""
     config = run.config
     if config.init:
@@ -65,7 +69,7 @@ def prepare(run, images, progress):
         if 2 * start.img_resolution == config.resolution:
             fit_first_block(start, run.D, images, config.seed)
     if config.warm_start_kimg:
-        warm_start(run.G, run.D, images, config, progress)
+        warm_start(run, images, out, progress)
         run.G_ema.load_state_dict(run.G.state_dict())
 
 
@@ -85,10 +89,11 @@ class Run:
         self.D.train().requires_grad_(True)
         self.trained = trained_parameters(self.G, transfer=self.g_real is not None)
         self.reconstruction = None
-        if config.reconstruction_weight and self.g_real is None:
-            self.reconstruction = Reconstruction(self.G, self.D, config)
+        if (config.reconstruction_weight or config.warm_start_kimg) and self.g_real is None:
+            self.reconstruction = Reconstruction(self.G, self.D, config.perceptual_weights_file)
             self.reconstruction.to(self.device, memory_format=torch.channels_last)
             self.trained += self.reconstruction.encoder.parameters()
+        self.w_plus = load_w_plus(config.w_plus, self.G) if config.w_plus else None
         self.G_optimizer = _lazy_adam(self.trained, config.lr, config.pl_interval if config.pl_weight else 1)
         self.D_optimizer = _lazy_adam(list(self.D.parameters()), config.lr, config.r1_interval)
         self.identity = IdentityLosses(config, self.device) if self.g_real is not None else None
@@ -109,6 +114,7 @@ class Run:
         statistics |= self._discriminator_step(real)
         if self.step % c.r1_interval == 0:
             statistics |= self._r1_step(real)
+        distributed.mean(self.G.mapping.w_avg)
         self.step += 1
         self.seen += c.batch
         self._update_ema(c.batch)
@@ -121,11 +127,11 @@ class Run:
     def _generator_step(self, real):
         self._train_only(self.G)
         w_plus = self._w_plus_of_batch(real)
-        noise = sample_noise(self.G, len(real))
+        noise = self.G.synthesis.sample_noise(len(real))
         fake = self.G.synthesis(w_plus, noise=noise)
         loss = adversarial.generator_loss(self.D(self._augmented(fake)))
         statistics = {"loss_G": loss.item()}
-        if self.reconstruction is not None:
+        if self.config.reconstruction_weight and self.reconstruction is not None:
             half, w_avg = len(real) // 2, self.G.mapping.w_avg
             value = self.reconstruction.loss(fake[-half:], real[-half:], w_plus[-half:], w_avg)
             loss = loss + self.config.reconstruction_weight * value
@@ -145,7 +151,7 @@ class Run:
         w_plus = self._sample_w_plus(n)
         if not w_plus.requires_grad:
             w_plus.requires_grad_()
-        lengths = adversarial.path_lengths(self.G.synthesis(w_plus, noise=sample_noise(self.G, n)), w_plus)
+        lengths = adversarial.path_lengths(self.G.synthesis(w_plus, noise=self.G.synthesis.sample_noise(n)), w_plus)
         self.pl_mean = self.pl_mean.lerp(distributed.mean(lengths.detach().mean()), c.pl_decay)
         penalty = (lengths - self.pl_mean).square().mean()
         _update(self.G_optimizer, c.pl_weight * c.pl_interval * penalty)
@@ -154,7 +160,7 @@ class Run:
     def _discriminator_step(self, real):
         self._train_only(self.D)
         with torch.no_grad():
-            fake = self.G.synthesis(self._w_plus_of_batch(real), noise=sample_noise(self.G, len(real)))
+            fake = self.G.synthesis(self._w_plus_of_batch(real), noise=self.G.synthesis.sample_noise(len(real)))
         real_logits, fake_logits = self.D(self._augmented(real)), self.D(self._augmented(fake))
         loss = adversarial.discriminator_loss(real_logits, fake_logits)
         _update(self.D_optimizer, loss)
@@ -192,12 +198,16 @@ class Run:
         return torch.where(first[:, :, None], w[0], w[1])
 
     def _w_plus_of_batch(self, real):
-        """Latents for a batch of fakes; with reconstruction the second half encodes the second half of `real`."""
-        if self.reconstruction is None:
-            return self._sample_w_plus(len(real))
+        """Latents for a batch of fakes. Second half: with reconstruction the w+ of the second half of `real`; in
+        fine-tuning with a file of latents, some of those."""
         half = len(real) // 2
-        encoded = self.reconstruction.encode(real[-half:], self.G.mapping.w_avg)
-        return torch.cat([self._sample_w_plus(len(real) - half), encoded])
+        if self.config.reconstruction_weight and self.reconstruction is not None:
+            known = self.reconstruction.encode(real[-half:], self.G.mapping.w_avg)
+        elif self.w_plus is not None:
+            known = self.w_plus[torch.randint(len(self.w_plus), [half])].float().to(self.device)
+        else:
+            return self._sample_w_plus(len(real))
+        return torch.cat([self._sample_w_plus(len(real) - half), known])
 
     def _augmented(self, images):
         return images if self.augment is None else self.augment(images)
@@ -288,6 +298,15 @@ def build_networks(config):
     return G, D, None
 
 
+def load_w_plus(path, G):
+    """The latents [M, num_ws, w_dim] of a `w_plus.npz`. Raises ValueError, naming the file, when they do not fit G."""
+    with np.load(path, allow_pickle=False) as file:
+        w_plus = torch.from_numpy(file["w_plus"])
+    if w_plus.ndim != 3 or w_plus.shape[1:] != (G.num_ws, G.w_dim):
+        raise ValueError(f"{path}: holds w+ of shape {list(w_plus.shape)}, g_real takes [N, {G.num_ws}, {G.w_dim}]")
+    return w_plus
+
+
 def trained_parameters(generator, transfer):
     """The trainable parameters of G; in fine-tuning the paper freezes the mapping network and all toRGB layers."""
     parameters = []
@@ -297,12 +316,6 @@ def trained_parameters(generator, transfer):
         if not frozen:
             parameters.append(parameter)
     return parameters
-
-
-def sample_noise(generator, n):
-    """One set of noise inputs, a list of [n, 1, R, R]; given to both generators so that their losses compare styles."""
-    device = next(generator.parameters()).device
-    return [torch.randn([n, 1, *shape], device=device) for shape in generator.synthesis.noise_shapes()]
 
 
 def _lazy_adam(parameters, lr, interval):

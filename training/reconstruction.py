@@ -2,9 +2,11 @@
 
 An encoder maps half of each real batch to w+, and the generator has to draw those pictures again (after Larsen et al.
 2016, with LPIPS). D judges the reconstructions along with the samples. The direct supervision teaches the generator
-eyes and mouths long before the adversarial loss alone would, and fills W+ with what the inversion will look for. The
-encoder is dropped after training.
+eyes and mouths long before the adversarial loss alone would, and fills W+ with what the inversion will look for. After
+training the encoder only leaves the w+ of the training pictures (`w_plus.npz`), for fine-tuning to draw latents from.
 """
+
+import math
 
 import torch
 from torch import nn
@@ -18,30 +20,36 @@ from .growth import grow
 
 
 class Encoder(nn.Module):
-    """Image [N, 3, R, R] in [-1, 1] -> [N, features]: the discriminator's trunk with another head."""
+    """Image [N, 3, R, R] in [-1, 1] -> z (mean and log variance, [N, z_dim] each) and w+ [N, num_ws, w_dim].
 
-    def __init__(self, discriminator_config, features):
+    The discriminator's trunk, down to 4x4, with one linear head. w+ is an offset from the mean latent `w_avg`.
+    """
+
+    def __init__(self, D, G):
         super().__init__()
-        self.trunk = Discriminator(**{**discriminator_config, "epilogue_kwargs": {"mbstd_num_channels": 0}})
-        self.trunk.b4.out = FullyConnectedLayer(self.trunk.b4.out.weight.shape[1], features)
+        self.z_dim, self.rows = G.z_dim, (G.num_ws, G.w_dim)
+        self.trunk = Discriminator(**{**D.config, "epilogue_kwargs": {"mbstd_num_channels": 0}})
+        width = self.trunk.b4.fc.weight.shape[1]  # 16 times the feature maps at 4x4
+        self.trunk.b4.fc = nn.Identity()
+        self.trunk.b4.out = FullyConnectedLayer(width, 2 * G.z_dim + G.num_ws * G.w_dim)
 
-    def forward(self, x):
-        return self.trunk(x)
+    def forward(self, x, w_avg):
+        mean, log_variance, offsets = self.trunk(x).split([self.z_dim, self.z_dim, math.prod(self.rows)], dim=1)
+        return mean, log_variance, w_avg + offsets.unflatten(1, self.rows)
 
 
 class Reconstruction(nn.Module):
-    """The encoder to W+ (trained; `extra_features` more outputs come first) and the perceptual network (frozen)."""
+    """The encoder (trained, its trunk starts as D's) and the perceptual network (frozen)."""
 
-    def __init__(self, G, D, config, extra_features=0):
+    def __init__(self, G, D, perceptual_weights_file=None):
         super().__init__()
-        self.rows = (G.num_ws, G.w_dim)
-        self.encoder = Encoder(D.config, extra_features + G.num_ws * G.w_dim)
+        self.encoder = Encoder(D, G)
         grow(D, self.encoder.trunk)
-        self.perceptual = load_perceptual(config.perceptual_weights_file)
+        self.perceptual = load_perceptual(perceptual_weights_file)
 
     def encode(self, x, w_avg):
-        """[N, 3, R, R] -> w+ [N, num_ws, w_dim], around the mean latent."""
-        return w_avg + self.encoder(x).unflatten(1, self.rows)
+        """[N, 3, R, R] -> w+ [N, num_ws, w_dim]."""
+        return self.encoder(x, w_avg)[2]
 
     def loss(self, y, x, w_plus, w_avg):
         """Pyramid error + 2 LPIPS between reconstruction and picture, and a little for leaving the mean latent."""

@@ -73,9 +73,22 @@ def write(run, out):
     os.replace(temporary, out / "state.pt")
 
 
+@torch.no_grad()
+def write_w_plus(run, images, out):
+    """`w_plus.npz`: the encoder's w+ of every training picture, float16 [N, num_ws, w_dim]."""
+    parts = []
+    for part in images.split(64):
+        x = (part.float() / 127.5 - 1).to(run.device, memory_format=torch.channels_last)
+        parts.append(run.reconstruction.encode(x, run.G_ema.mapping.w_avg).half().cpu())
+    temporary = Path(out) / "w_plus.npz.part"
+    with open(temporary, "wb") as file:
+        np.savez(file, w_plus=torch.cat(parts).numpy())
+    os.replace(temporary, Path(out) / "w_plus.npz")
+
+
 def without_paths(settings):
     """The settings of a run that mean something on another machine: what goes into a model card."""
-    paths = ("data", "exclude", "g_real", "init", "sketch_weights_file", "perceptual_weights_file")
+    paths = ("data", "exclude", "g_real", "init", "w_plus", "sketch_weights_file", "perceptual_weights_file")
     return {name: value for name, value in settings.items() if name not in paths}
 
 
@@ -110,6 +123,11 @@ def sample_grid(run):
         strips.append(run.G_ema.synthesis(row, noise_mode="const"))
         if run.g_real is not None:
             strips.append(run.g_real.synthesis(row, noise_mode="const"))
+    return to_grid(strips)
+
+
+def to_grid(strips):
+    """Rows of pictures, a list of [columns, 3, R, R] in [-1, 1] -> one PIL image."""
     grid = torch.cat([torch.cat(list(strip), dim=2) for strip in strips], dim=1)  # [3, rows * R, columns * R]
     pixels = ((grid + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
     return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))

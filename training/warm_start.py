@@ -1,49 +1,58 @@
 """Warm start for a small budget: the generator learns faces as an autoencoder before the GAN sharpens them.
 
 A GAN that starts from random weights spends most of its first hundred thousand pictures on finding out that faces have
-two eyes. Here an encoder x -> (z, w+) is trained with the generator as its decoder. Half of each batch is drawn from z
-through the mapping network, as a variational autoencoder (Kingma and Welling 2014), so that z ~ N(0, 1) gives faces;
-the other half from w+, so that W+ holds what the inversion will look for. The paper starts from StyleGAN2-FFHQ and
+two eyes. Here an encoder x -> (z, w+) is trained with the generator as its decoder. A quarter of each batch is drawn
+from z through the mapping network, as a variational autoencoder (Kingma and Welling 2014), so that z ~ N(0, 1) gives
+faces; the rest from w+, so that W+ holds what the inversion will look for. The paper starts from StyleGAN2-FFHQ and
 needs none of this: it is for generators trained from nothing, like the demo's.
 """
+
+import os
 
 import torch
 
 from . import distributed
 from .dataset import batch_at
-from .reconstruction import Reconstruction
 
 
-def warm_start(G, D, images, config, progress=True):
-    """Train G (in place) for `config.warm_start_kimg` as a decoder and give D the encoder's trunk.
+def warm_start(run, images, out, progress=True):
+    """Train run.G (in place) for `warm_start_kimg` as a decoder, and give D the encoder's trunk.
 
-    images: uint8 [N, 3, R, R]. Loss per picture: `Reconstruction.loss` plus, for the half that goes through z,
-    `config.warm_start_kl` x KL(q(z|x) | N(0, 1)) in nats. Returns the last batch's {"error", "kl"}.
+    images: uint8 [N, 3, R, R]. Loss per picture: `Reconstruction.loss` plus, for the quarter that goes through z,
+    `warm_start_kl` x KL(q(z|x) | N(0, 1)) in nats. Every `snapshot_kimg` the state goes to `out/warm_start.pt`, from
+    where a stopped run goes on, and a grid of pictures and reconstructions beside it. Returns the last batch's
+    {"error", "kl"}.
     """
+    from torch.utils.tensorboard import SummaryWriter
     from tqdm import tqdm
 
-    from .loop import sample_noise
-
-    device = next(G.parameters()).device
-    network = Reconstruction(G, D, config, extra_features=2 * G.z_dim).to(device, memory_format=torch.channels_last)
+    config, G, network = run.config, run.G, run.reconstruction
     parameters = [p for p in (*network.encoder.parameters(), *G.parameters()) if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
     total = int(1000 * config.warm_start_kimg)
     rank, world_size = distributed.rank(), distributed.world_size()
-    bar = tqdm(total=total, unit="img", desc="warm start", disable=not progress or rank > 0, mininterval=10)
+    start = _restore(out, G, network.encoder, optimizer)
+    writer = SummaryWriter(out) if rank == 0 else None
+    bar = tqdm(
+        total=total, initial=start, unit="img", desc="warm start", disable=not progress or rank > 0, mininterval=10
+    )
+    next_state = start + 1000 * config.snapshot_kimg
     statistics = {}
-    for position in range(0, total, config.batch):
+    for position in range(start, total, config.batch):
+        if rank == 0 and position >= next_state:
+            _write(out, position, G, network.encoder, optimizer)
+            reconstruction_grid(run, images).save(out / f"warm_start-{position // 1000:06d}.png")
+            next_state += 1000 * config.snapshot_kimg
         torch.manual_seed(config.seed * 1_000_003 + position * world_size + rank)
         x = batch_at(images, position, config.batch, config.seed, config.mirror).chunk(world_size)[rank]
-        x = x.to(device, memory_format=torch.channels_last)
-        features = network.encoder(x)
-        half = len(x) // 2
-        mean, log_variance = features[:half, : 2 * G.z_dim].chunk(2, dim=1)
+        x = x.to(run.device, memory_format=torch.channels_last)
+        mean, log_variance, w_plus = network.encoder(x, G.mapping.w_avg)
+        part = max(len(x) // 4, 1)  # goes through z
+        mean, log_variance = mean[:part], log_variance[:part]
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
-        offsets = features[half:, 2 * G.z_dim :].unflatten(1, network.rows)
-        w_plus = torch.cat([G.mapping(z), G.mapping.w_avg + offsets])
-        y = G.synthesis(w_plus, noise=sample_noise(G, len(x)))
+        w_plus = torch.cat([G.mapping(z), w_plus[part:]])
+        y = G.synthesis(w_plus, noise=G.synthesis.sample_noise(len(x)))
         error = network.loss(y, x, w_plus, G.mapping.w_avg)
         for group in optimizer.param_groups:  # settle at the end
             group["lr"] = config.lr * min(1.0, 4 * (1 - position / total))
@@ -51,12 +60,47 @@ def warm_start(G, D, images, config, progress=True):
         (error + config.warm_start_kl * kl).backward()
         distributed.average_gradients(parameters)
         optimizer.step()
+        distributed.mean(G.mapping.w_avg)
         statistics = {"error": error.item(), "kl": kl.item()}
         bar.update(config.batch)
         bar.set_postfix({k: f"{v:.3g}" for k, v in statistics.items()}, refresh=False)
+        if writer is not None and position // config.batch % 50 == 0:
+            for name, value in statistics.items():
+                writer.add_scalar(f"warm_start/{name}", value, position)
     bar.close()
-    state = D.state_dict()
+    state = run.D.state_dict()
     for name, tensor in network.encoder.trunk.state_dict().items():
         if state[name].shape == tensor.shape:
             state[name].copy_(tensor)
     return statistics
+
+
+def _write(out, position, G, encoder, optimizer):
+    temporary = out / "warm_start.pt.part"
+    state = {"position": position, "G": G.state_dict(), "encoder": encoder.state_dict()}
+    torch.save(state | {"optimizer": optimizer.state_dict()}, temporary)
+    os.replace(temporary, out / "warm_start.pt")
+
+
+def _restore(out, G, encoder, optimizer):
+    """Continue from `out/warm_start.pt`; returns how many pictures were shown."""
+    path = out / "warm_start.pt"
+    if not path.is_file():
+        return 0
+    state = torch.load(path, map_location=next(G.parameters()).device, weights_only=True)
+    for name, target in (("G", G), ("encoder", encoder), ("optimizer", optimizer)):
+        target.load_state_dict(state[name])
+    return state["position"]
+
+
+@torch.no_grad()
+def reconstruction_grid(run, images, columns=8, rows=3):
+    """Training pictures, each above its reconstruction from w+."""
+    from .snapshots import to_grid
+
+    strips = []
+    for row in range(rows):
+        x = batch_at(images, row * columns, columns, seed=1).to(run.device)
+        w_plus = run.reconstruction.encode(x, run.G.mapping.w_avg)
+        strips += [x, run.G.synthesis(w_plus, noise_mode="const")]
+    return to_grid(strips)

@@ -1,9 +1,14 @@
-"""Bias, activation, gain, clamp, in this order: the pointwise tail of every StyleGAN2 layer."""
+"""Bias, activation, gain, clamp, in this order: the pointwise tail of every StyleGAN2 layer.
+
+This is the reference in torch operations; on CUDA a kernel of our own does it in one pass (native.py).
+"""
 
 import math
 
 import torch
 import torch.nn.functional as F
+
+from . import native
 
 _SQRT2 = math.sqrt(2)
 HOMOGENEOUS = {"linear", "relu", "lrelu"}  # g act(x) = act(g x) for g > 0
@@ -43,7 +48,11 @@ def bias_act(x, b=None, dim=1, act="linear", alpha=None, gain=None, clamp=None):
     if b is not None:
         if b.ndim != 1 or b.shape[0] != x.shape[dim]:
             raise ValueError(f"bias {list(b.shape)} does not fit dimension {dim} of {list(x.shape)}")
-        b = b.to(x.dtype).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
+        b = b.to(x.dtype)
+    if gain > 0 and alpha >= 0 and native.available(x):
+        return native.bias_act(x, b, dim % x.ndim, act, alpha, gain, native.OFF if clamp is None else clamp)
+    if b is not None:
+        b = b.reshape([-1 if i == dim else 1 for i in range(x.ndim)])
         if act in HOMOGENEOUS and gain > 0:  # bias and gain in one pass over x
             x, gain = torch.add(b * gain, x, alpha=gain), 1
         else:

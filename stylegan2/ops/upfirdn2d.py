@@ -1,8 +1,9 @@
 """Up-sample, FIR-filter, down-sample: the one resampling primitive of StyleGAN2 (Karras et al. 2020, appendix B).
 
 Definition, per channel: insert `up - 1` zeros after every sample, pad (negative padding crops), convolve with the
-filter `f` times `gain`, keep every `down`-th sample. Written with torch convolutions only, so that derivatives of any
-order come from autograd; a filter that is an outer product is applied as two 1-D passes.
+filter `f` times `gain`, keep every `down`-th sample. This is the reference, written with torch convolutions only, so
+that derivatives of any order come from autograd; a filter that is an outer product is applied as two 1-D passes. On
+CUDA a kernel of our own does it in one pass (native.py).
 """
 
 import functools
@@ -10,6 +11,8 @@ import functools
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from . import native
 
 
 def setup_filter(f, device=None, normalize=True, flip_filter=False, gain=1, separable=None):
@@ -45,6 +48,13 @@ def upfirdn2d(x, f, up=1, down=1, padding=0, flip_filter=False, gain=1):
     upx, upy = _pair(up)
     downx, downy = _pair(down)
     padx0, padx1, pady0, pady1 = parse_padding(padding)
+    if f is not None and native.available(x):
+        f = f.to(x.device, torch.float32)
+        if f.ndim == 2:
+            padding = [padx0, padx1, pady0, pady1]
+            return native.upfirdn2d(x, f, [upx, upy], [downx, downy], padding, flip_filter, gain)
+        x = native.upfirdn2d(x, f[None, :], [upx, 1], [downx, 1], [padx0, padx1, 0, 0], flip_filter, gain)
+        return native.upfirdn2d(x, f[:, None], [1, upy], [1, downy], [0, 0, pady0, pady1], flip_filter, 1)
     column, row = _factors(f)  # taps along y, taps along x; or the whole 2-D filter and None
     column = column.to(x.dtype)
     if not flip_filter:

@@ -1,12 +1,34 @@
-"""The operators against the golden numbers of the reference implementation, derivatives included."""
+"""The operators against the golden numbers of the reference implementation, derivatives included.
+
+Every case runs three times: in the reference formulation, with the kernels compiled for the CPU, and, where there is a
+GPU, with the CUDA kernels.
+"""
 
 import golden
 import pytest
 import torch
 
 from stylegan2 import ops
+from stylegan2.ops import build, native
 
 CASES = golden.facts("ops_cases.json")
+
+
+@pytest.fixture(params=["reference", "kernels", pytest.param("cuda", marks=pytest.mark.gpu)], autouse=True)
+def backend(request, monkeypatch):
+    if request.param == "cuda":
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
+        monkeypatch.setattr(golden, "device", "cuda")
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+        assert native.available(torch.zeros(1, device="cuda")), "the CUDA kernels could not be built"
+    elif request.param == "kernels":
+        try:
+            build.host_library()
+        except build.BuildError as error:
+            pytest.skip(str(error))
+        monkeypatch.setattr(native, "available", lambda x: True)
+    return request.param
 
 
 def cases(op):
