@@ -8,12 +8,13 @@ faceN_portrait.png, faceN_mask.png and faceN_w_plus.npz; OUT/report.json says wh
 """
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from weights.files import written_atomically
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 POOR_LPIPS = 0.05  # a reconstruction this far from its crop is reported; the samples reach about 0.01
@@ -154,7 +155,8 @@ def write_results(folder, picture, result, faces):
         rows.append(row)
         for name in ("crop", "inversion", "portrait", "mask"):
             write_png(folder / f"face{i}_{name}.png", face[name])
-        write_atomically(folder / f"face{i}_w_plus.npz", lambda file, w=face["w_plus"]: np.savez(file, w_plus=w))
+        with written_atomically(folder / f"face{i}_w_plus.npz") as unfinished:
+            np.savez(unfinished, w_plus=face["w_plus"])
         entries.append({k: face[k] for k in ("box", "quad", "lpips", "noise", "seconds", "warnings")})
     rows.append([("before", picture), ("after", result)])
     write_png(folder / "composite.png", result)
@@ -169,14 +171,6 @@ def neighbourhood(quad, shape):
     top, bottom = max(int(min(ys) - pad), 0), min(int(max(ys) + pad), shape[0])
     left, right = max(int(min(xs) - pad), 0), min(int(max(xs) + pad), shape[1])
     return top, bottom, left, right
-
-
-def write_atomically(path, write):
-    """Call write(file) on a temporary file beside `path`, then move it into place."""
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "wb") as file:
-        write(file)
-    os.replace(temporary, path)
 
 
 def find_pictures(inputs):
@@ -255,7 +249,6 @@ def main(inputs, out, folder, steps, device):
         entries.append(entry)
     bar.close()
 
-    out.mkdir(parents=True, exist_ok=True)
     used = {name: {"file": str(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
     report = {
         "pictures": entries,
@@ -264,7 +257,8 @@ def main(inputs, out, folder, steps, device):
         "seconds": time.perf_counter() - started,
         "versions": {"torch": torch.__version__},
     }
-    write_atomically(out / "report.json", lambda file: file.write(json.dumps(report, indent=1).encode()))
+    with written_atomically(out / "report.json") as unfinished:
+        unfinished.write_text(json.dumps(report, indent=1))
     if overview:
         write_png(out / "sheet.png", contact_sheet(overview))
         click.echo(f"{len(overview)} of {len(pictures)} pictures done; look at {out / 'sheet.png'}")

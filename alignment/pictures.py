@@ -6,13 +6,14 @@ changed to arrive at 8-bit RGB is changed here and noted, and what cannot be rea
 
 import io
 import os
-import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
+
+from weights.files import written_atomically
 
 SMALLEST_SIDE = 32  # pixels; below this there is no face to find
 MOST_PIXELS = 200_000_000
@@ -92,14 +93,8 @@ def write_png(path, pixels):
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
         raise ValueError(f"expected uint8 [H, W, 3] or [H, W], got {pixels.dtype} {list(pixels.shape)}")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    with written_atomically(path) as unfinished:
         Image.fromarray(pixels).save(unfinished, format="PNG")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _open(path):

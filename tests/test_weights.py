@@ -75,3 +75,17 @@ def test_demo_bundle_is_complete_and_described():
     for file in files:
         assert file.name in readme
         assert json.dumps(weights.card(file)) != "{}"
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    from weights.files import written_atomically
+
+    path = tmp_path / "new" / "report.json"
+    with written_atomically(path) as unfinished:
+        unfinished.write_text("first")
+        assert not path.exists()
+    with pytest.raises(KeyboardInterrupt), written_atomically(path) as unfinished:
+        unfinished.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "first"
+    assert list(path.parent.iterdir()) == [path]

@@ -1,7 +1,6 @@
 """What a run leaves on disk: statistics, sample grids, snapshots for inference, and the state to resume from."""
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from PIL import Image
 
 import stylegan2.checkpoints
+from weights.files import written_atomically
 
 GRID = (8, 6)  # columns, rows of the sample grid
 
@@ -68,9 +68,8 @@ def write(run, out):
         "step": run.step,
         "seen": run.seen,
     }
-    temporary = out / "state.pt.part"
-    torch.save(state, temporary)
-    os.replace(temporary, out / "state.pt")
+    with written_atomically(out / "state.pt") as unfinished:
+        torch.save(state, unfinished)
 
 
 @torch.no_grad()
@@ -80,10 +79,8 @@ def write_w_plus(run, images, out):
     for part in images.split(64):
         x = (part.float() / 127.5 - 1).to(run.device, memory_format=torch.channels_last)
         parts.append(run.reconstruction.encode(x, run.G_ema.mapping.w_avg).half().cpu())
-    temporary = Path(out) / "w_plus.npz.part"
-    with open(temporary, "wb") as file:
-        np.savez(file, w_plus=torch.cat(parts).numpy())
-    os.replace(temporary, Path(out) / "w_plus.npz")
+    with written_atomically(Path(out) / "w_plus.npz") as unfinished:
+        np.savez(unfinished, w_plus=torch.cat(parts).numpy())
 
 
 def without_paths(settings):

@@ -7,9 +7,9 @@ faces; the rest from w+, so that W+ holds what the inversion will look for. The 
 needs none of this: it is for generators trained from nothing, like the demo's.
 """
 
-import os
-
 import torch
+
+from weights.files import written_atomically
 
 from . import distributed
 from .dataset import batch_at
@@ -76,10 +76,9 @@ def warm_start(run, images, out, progress=True):
 
 
 def _write(out, position, G, encoder, optimizer):
-    temporary = out / "warm_start.pt.part"
     state = {"position": position, "G": G.state_dict(), "encoder": encoder.state_dict()}
-    torch.save(state | {"optimizer": optimizer.state_dict()}, temporary)
-    os.replace(temporary, out / "warm_start.pt")
+    with written_atomically(out / "warm_start.pt") as unfinished:
+        torch.save(state | {"optimizer": optimizer.state_dict()}, unfinished)
 
 
 def _restore(out, G, encoder, optimizer):

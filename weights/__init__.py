@@ -7,9 +7,9 @@ in `weights/README.md`.
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
+
+from .files import written_atomically
 
 DEMO = Path(__file__).resolve().parent / "demo"
 
@@ -23,8 +23,6 @@ def save(path, tensors, *, kind, config, card=None):
     `card` (JSON-able dict) data, steps, command and licence."""
     from safetensors.torch import save_file
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
         "format": "lifelike",
         "kind": kind,
@@ -32,15 +30,9 @@ def save(path, tensors, *, kind, config, card=None):
         "card": json.dumps(card or {}),
     }
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata=metadata)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with written_atomically(path) as unfinished:
+        save_file(tensors, unfinished, metadata=metadata)
+        unfinished.chmod(0o644)
 
 
 def load(path, kind):
