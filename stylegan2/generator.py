@@ -204,13 +204,8 @@ class SynthesisNetwork(nn.Module):
         pairs = zip(self.block_resolutions, self.blocks(), strict=True)
         return [(resolution, resolution) for resolution, block in pairs for _ in range(block.num_conv)]
 
-    def sample_noise(self, n):
-        """Random noise inputs for n pictures, a list of [n, 1, R, R]: given to two generators, both draw the same."""
-        device = self.b4.const.device
-        return [torch.randn([n, 1, *shape], device=device) for shape in self.noise_shapes()]
-
     def forward(self, ws, noise_mode="random", noise=None, force_fp32=False, fused_modconv=False):
-        """noise: None, or a tensor a layer, [N or 1, 1, R, R] (see `sample_noise`), instead of `noise_mode`'s."""
+        """noise: None, or a tensor a layer, [N or 1, 1, R, R] (see `noise_shapes`), instead of `noise_mode`'s."""
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise ValueError(f"w_plus must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}")
         ws = ws.float()

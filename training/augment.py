@@ -13,6 +13,8 @@ from torch import nn
 
 from stylegan2.ops import downsample2d, setup_filter, upsample2d
 
+from .shares import Share
+
 # Low-pass analysis filter of the 'sym6' wavelet (Daubechies 1992)
 SYM6 = [
     0.015404109327027373, 0.0034907120842174702, -0.11799011114819057, -0.048311742585633, 0.4910559419267466,
@@ -42,11 +44,13 @@ class AugmentPipe(nn.Module):
         self.xfrac_std, self.brightness_std, self.contrast_std = xfrac_std, brightness_std, contrast_std
         self.hue_max, self.saturation_std = hue_max, saturation_std
 
-    def forward(self, images, debug_percentile=None):
-        """debug_percentile: replace every random draw by this percentile of its distribution and apply everything."""
+    def forward(self, images, debug_percentile=None, share=None):
+        """debug_percentile: replace every random draw by this percentile of its distribution and apply everything.
+        share: the Share of a larger batch that `images` are; by default they are a batch of their own."""
         if debug_percentile is None and float(self.p) == 0:
             return images
-        draw = _Draw(len(images), images.device, self.p, debug_percentile)
+        share = share or Share(0, 1, len(images), images.device)
+        draw = _Draw(share, self.p, debug_percentile)
         geometry = self._geometry(draw, *images.shape[2:])
         if geometry is not None:
             images = resample(images, geometry, self.Hz_geom)
@@ -155,34 +159,34 @@ def resample(images, geometry, f):
 
 
 class _Draw:
-    """Random numbers for a batch, or one percentile of their distributions."""
+    """Random numbers for a share of a batch, or one percentile of their distributions."""
 
-    def __init__(self, n, device, p, percentile):
-        self.n, self.device, self.p, self.percentile = n, device, p, percentile
+    def __init__(self, share, p, percentile):
+        self.share, self.p, self.percentile = share, p, percentile
 
     def uniform(self):
         if self.percentile is not None:
-            return torch.full([self.n], float(self.percentile), device=self.device)
-        return torch.rand([self.n], device=self.device)
+            return torch.full([self.share.n], float(self.percentile), device=self.share.device)
+        return self.share.rand()
 
     def normal(self, std):
         if self.percentile is not None:
-            value = torch.erfinv(torch.tensor(2 * float(self.percentile) - 1, device=self.device))
-            return value.expand(self.n) * std  # as the reference has it, without the factor sqrt(2)
-        return torch.randn([self.n], device=self.device) * std
+            value = torch.erfinv(torch.tensor(2 * float(self.percentile) - 1, device=self.share.device))
+            return value.expand(self.share.n) * std  # as the reference has it, without the factor sqrt(2)
+        return self.share.randn() * std
 
     def when(self, multiplier, value, otherwise, probability=None):
         """`value` with probability multiplier * p (or `probability`), else `otherwise`; per picture."""
         if self.percentile is not None:
             return value
         probability = multiplier * self.p if probability is None else probability
-        return torch.where(torch.rand([self.n], device=self.device) < probability, value, otherwise)
+        return torch.where(self.share.rand() < probability, value, otherwise)
 
     def when_both(self, multiplier, values):
         """Two values that are kept or set to 0 together."""
         if self.percentile is not None:
             return values
-        keep = torch.rand([self.n], device=self.device) < multiplier * self.p
+        keep = self.share.rand() < multiplier * self.p
         return [torch.where(keep, value, 0) for value in values]
 
 

@@ -41,6 +41,7 @@ class TrainingConfig:
     # Adversarial training
     kimg: float = 40  # thousands of real pictures shown to D
     batch: int = 32
+    batch_gpu: int | None = None  # pictures a process computes at a time; None = its whole part of the batch
     lr: float = 2e-3
     r1_gamma: float = 10
     r1_interval: int = 16

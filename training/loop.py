@@ -1,7 +1,8 @@
 """The training loop: a GAN from scratch, or g_real fine-tuned into g_rendering (Eq. 3).
 
 All randomness of step k comes from (seed, k), and the pictures from the count shown so far, so a run that was stopped
-and started again goes on exactly as if nothing had happened.
+and started again goes on exactly as if nothing had happened, and one that is shared by several processes gives what a
+single one would.
 """
 
 import copy
@@ -19,8 +20,12 @@ from . import distributed, snapshots
 from .augment import AugmentPipe
 from .dataset import batch_at, load_images, training_names
 from .growth import fit_first_block, grow
+from .identity_losses import IdentityLosses
 from .reconstruction import Reconstruction
+from .shares import Share
 from .warm_start import warm_start
+
+PHASES = ("G", "path length", "D", "R1")  # of a step; each has its own random numbers
 
 
 def train(config, out, device="cpu", progress=True):
@@ -33,8 +38,11 @@ def train(config, out, device="cpu", progress=True):
     out.mkdir(parents=True, exist_ok=True)
     device = distributed.start(device)
     rank, world_size = distributed.rank(), distributed.world_size()
-    if config.batch % world_size:
-        raise ValueError(f"a batch of {config.batch} cannot be shared by {world_size} processes")
+    if config.batch % (world_size * portions(config, world_size)):
+        raise ValueError(
+            f"a batch of {config.batch} cannot be shared by {world_size} processes"
+            + (f" in portions of {config.batch_gpu}" if config.batch_gpu else "")
+        )
     images = load_images(training_names(config.data, config.exclude), config.resolution)
     run = Run(config, device)
     if not snapshots.restore(run, out):
@@ -45,10 +53,9 @@ def train(config, out, device="cpu", progress=True):
     log = snapshots.Log(out, run, progress) if rank == 0 else None
     next_snapshot = run.seen + 1000 * config.snapshot_kimg
     while run.seen < 1000 * config.kimg:
-        torch.manual_seed(config.seed * 1_000_003 + run.step * world_size + rank)
-        real = batch_at(images, run.seen, config.batch, config.seed, config.mirror).chunk(world_size)[rank]
+        real = batch_at(images, run.seen, config.batch, config.seed, config.mirror)
         started = time.perf_counter()
-        statistics = run.train_step(real.to(device, memory_format=torch.channels_last))
+        statistics = run.train_step(real)
         if log is not None:
             log.add(run, statistics, time.perf_counter() - started)
         if run.seen >= next_snapshot or run.seen >= 1000 * config.kimg:
@@ -106,14 +113,17 @@ class Run:
         self.step = self.seen = 0
 
     def train_step(self, real):
-        """Show D one batch of real pictures, this process' share [N, 3, R, R]. Returns {statistic: float}."""
+        """Show D one batch of real pictures, [batch, 3, R, R], of which this process takes its share.
+
+        Returns {statistic: float}. Raises FloatingPointError, before any weight is touched, when a loss is not finite.
+        """
         c = self.config
-        statistics = self._generator_step(real)
+        statistics = self._phase("G", self._generator_loss, real)
         if c.pl_weight and self.step % c.pl_interval == 0:
-            statistics |= self._path_length_step(len(real) // c.pl_batch_shrink)
-        statistics |= self._discriminator_step(real)
+            statistics |= self._phase("path length", self._path_length_loss, real)
+        statistics |= self._phase("D", self._discriminator_loss, real)
         if self.step % c.r1_interval == 0:
-            statistics |= self._r1_step(real)
+            statistics |= self._phase("R1", self._r1_loss, real)
         distributed.mean(self.G.mapping.w_avg)
         self.step += 1
         self.seen += c.batch
@@ -122,17 +132,42 @@ class Run:
             self._update_augmentation(4 * c.batch)
         return statistics | {"augment_p": float(self.augment.p) if self.augment is not None else 0.0}
 
+    def _phase(self, name, loss_of, real):
+        """One optimiser step on the mean over the batch of loss_of(share, real pictures) -> (loss, statistics)."""
+        network, optimizer = (self.D, self.D_optimizer) if name in ("D", "R1") else (self.G, self.G_optimizer)
+        self._train_only(network)
+        optimizer.zero_grad(set_to_none=True)
+        rank, world_size = distributed.rank(), distributed.world_size()
+        rounds = portions(self.config, world_size)
+        totals = {}
+        for index in range(rank, rounds * world_size, world_size):
+            torch.manual_seed(self.config.seed * 1_000_003 + 4 * self.step + PHASES.index(name))
+            share = Share(index, rounds * world_size, self.config.batch, self.device)
+            pictures = share.of(real).to(self.device, memory_format=torch.channels_last)
+            loss, statistics = loss_of(share, pictures)
+            if not torch.isfinite(loss):
+                values = ", ".join(f"{key} {value:.3g}" for key, value in statistics.items())
+                raise FloatingPointError(f"at {self.seen / 1000:g} kimg the {name} loss is {loss.item()} ({values})")
+            (loss / rounds).backward()
+            for key, value in statistics.items():
+                totals[key] = totals.get(key, 0.0) + value / rounds
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        distributed.average_gradients(parameters)
+        for parameter in parameters:
+            torch.nan_to_num(parameter.grad, nan=0, posinf=1e5, neginf=-1e5, out=parameter.grad)
+        optimizer.step()
+        return totals
+
     # -- the four phases of a step
 
-    def _generator_step(self, real):
-        self._train_only(self.G)
-        w_plus = self._w_plus_of_batch(real)
-        noise = self.G.synthesis.sample_noise(len(real))
+    def _generator_loss(self, share, real):
+        w_plus = self._w_plus_of_batch(share, real)
+        noise = share.noise(self.G)
         fake = self.G.synthesis(w_plus, noise=noise)
-        loss = adversarial.generator_loss(self.D(self._augmented(fake)))
+        loss = adversarial.generator_loss(self.D(self._augmented(fake, share)))
         statistics = {"loss_G": loss.item()}
         if self.config.reconstruction_weight and self.reconstruction is not None:
-            half, w_avg = len(real) // 2, self.G.mapping.w_avg
+            half, w_avg = share.n // 2, self.G.mapping.w_avg
             value = self.reconstruction.loss(fake[-half:], real[-half:], w_plus[-half:], w_avg)
             loss = loss + self.config.reconstruction_weight * value
             statistics["loss_reconstruction"] = value.item()
@@ -142,43 +177,37 @@ class Run:
             for name, weight, value in self.identity(real_style, fake):
                 loss = loss + weight * value
                 statistics[name] = value.item()
-        _update(self.G_optimizer, loss)
-        return statistics
+        return loss, statistics
 
-    def _path_length_step(self, n):
+    def _path_length_loss(self, share, real):
         c = self.config
-        self._train_only(self.G)
-        w_plus = self._sample_w_plus(n)
+        share = share.smaller(c.pl_batch_shrink)
+        w_plus = self._sample_w_plus(share)
         if not w_plus.requires_grad:
             w_plus.requires_grad_()
-        lengths = adversarial.path_lengths(self.G.synthesis(w_plus, noise=self.G.synthesis.sample_noise(n)), w_plus)
-        self.pl_mean = self.pl_mean.lerp(distributed.mean(lengths.detach().mean()), c.pl_decay)
+        fake = self.G.synthesis(w_plus, noise=share.noise(self.G))
+        lengths = adversarial.path_lengths(fake, w_plus, share.randn(*fake.shape[1:]))
+        mean = distributed.mean(lengths.detach().mean())
+        self.pl_mean = self.pl_mean.lerp(mean, 1 - (1 - c.pl_decay) ** (1 / portions(c, distributed.world_size())))
         penalty = (lengths - self.pl_mean).square().mean()
-        _update(self.G_optimizer, c.pl_weight * c.pl_interval * penalty)
-        return {"path_length": lengths.mean().item(), "loss_path_length": penalty.item()}
+        statistics = {"path_length": mean.item(), "loss_path_length": penalty.item()}
+        return c.pl_weight * c.pl_interval * penalty, statistics
 
-    def _discriminator_step(self, real):
-        self._train_only(self.D)
+    def _discriminator_loss(self, share, real):
         with torch.no_grad():
-            fake = self.G.synthesis(self._w_plus_of_batch(real), noise=self.G.synthesis.sample_noise(len(real)))
-        real_logits, fake_logits = self.D(self._augmented(real)), self.D(self._augmented(fake))
-        loss = adversarial.discriminator_loss(real_logits, fake_logits)
-        _update(self.D_optimizer, loss)
+            fake = self.G.synthesis(self._w_plus_of_batch(share, real), noise=share.noise(self.G))
+        real_logits, fake_logits = self.D(self._augmented(real, share)), self.D(self._augmented(fake, share))
         self.sign_sum += real_logits.detach().sign().mean().item()
         self.sign_count += 1
-        return {
-            "loss_D": loss.item(),
-            "logits_real": real_logits.mean().item(),
-            "logits_fake": fake_logits.mean().item(),
-        }
+        statistics = {"logits_real": real_logits.mean().item(), "logits_fake": fake_logits.mean().item()}
+        loss = adversarial.discriminator_loss(real_logits, fake_logits)
+        return loss, statistics | {"loss_D": loss.item()}
 
-    def _r1_step(self, real):
+    def _r1_loss(self, share, real):
         c = self.config
-        self._train_only(self.D)
-        real = self._augmented(real).detach().requires_grad_()
+        real = self._augmented(real, share).detach().requires_grad_()
         penalty = adversarial.r1_penalty(real, self.D(real)).mean()
-        _update(self.D_optimizer, c.r1_gamma / 2 * c.r1_interval * penalty)
-        return {"r1_penalty": penalty.item()}
+        return c.r1_gamma / 2 * c.r1_interval * penalty, {"r1_penalty": penalty.item()}
 
     # -- parts of them
 
@@ -187,30 +216,30 @@ class Run:
         for parameter in self.trained:
             parameter.requires_grad_(network is self.G)
 
-    def _sample_w_plus(self, n):
+    def _sample_w_plus(self, share):
         """W+ latents [n, num_ws, w_dim], a share of them mixed from two z at a random row."""
         transfer = self.g_real is not None
-        z = torch.randn([2, n, self.G.z_dim], device=self.device)
-        w = self.G.mapping(z.flatten(0, 1), update_w_avg=not transfer).unflatten(0, (2, n))
-        cutoff = torch.randint(1, self.G.num_ws, [n], device=self.device)
-        cutoff[torch.rand([n], device=self.device) >= self.config.style_mixing] = self.G.num_ws
+        z = share.randn(2, self.G.z_dim)  # [n, 2, z_dim]
+        w = self.G.mapping(z.flatten(0, 1), update_w_avg=not transfer).unflatten(0, (share.n, 2))
+        mixed = share.rand() < self.config.style_mixing
+        cutoff = torch.where(mixed, share.randint(1, self.G.num_ws), self.G.num_ws)
         first = torch.arange(self.G.num_ws, device=self.device) < cutoff[:, None]  # [n, num_ws]
-        return torch.where(first[:, :, None], w[0], w[1])
+        return torch.where(first[:, :, None], w[:, 0], w[:, 1])
 
-    def _w_plus_of_batch(self, real):
+    def _w_plus_of_batch(self, share, real):
         """Latents for a batch of fakes. Second half: with reconstruction the w+ of the second half of `real`; in
         fine-tuning with a file of latents, some of those."""
-        half = len(real) // 2
+        known = None
         if self.config.reconstruction_weight and self.reconstruction is not None:
-            known = self.reconstruction.encode(real[-half:], self.G.mapping.w_avg)
+            known = self.reconstruction.encode(real[-(share.n // 2) :], self.G.mapping.w_avg)
         elif self.w_plus is not None:
-            known = self.w_plus[torch.randint(len(self.w_plus), [half])].float().to(self.device)
-        else:
-            return self._sample_w_plus(len(real))
-        return torch.cat([self._sample_w_plus(len(real) - half), known])
+            chosen = share.randint(0, len(self.w_plus))[: share.n // 2].cpu()
+            known = self.w_plus[chosen].float().to(self.device)
+        sampled = self._sample_w_plus(share)
+        return sampled if known is None else torch.cat([sampled[: share.n - len(known)], known])
 
-    def _augmented(self, images):
-        return images if self.augment is None else self.augment(images)
+    def _augmented(self, images, share):
+        return images if self.augment is None else self.augment(images, share=share)
 
     def _update_ema(self, n):
         c = self.config
@@ -239,38 +268,9 @@ BGC = dict.fromkeys(
 )  # fmt: skip
 
 
-class IdentityLosses:
-    """Sketch and colour loss between the two styles of one latent (Eqs. 1 and 2)."""
-
-    def __init__(self, config, device):
-        from losses.perceptual import load_perceptual
-        from sketch.checkpoints import load_sketch_extractor
-
-        self.config = config
-        self.extractor = self.perceptual = None
-        if config.sketch_weight:
-            self.extractor = load_sketch_extractor(config.sketch_weights_file).to(
-                device, memory_format=torch.channels_last
-            )
-        if config.color_weight:
-            self.perceptual = load_perceptual(config.perceptual_weights_file).to(
-                device, memory_format=torch.channels_last
-            )
-
-    def __call__(self, real_style, rendering_style):
-        """Yield (name, weight, scalar) for each loss in use."""
-        from losses.color import color_loss
-        from losses.sketch import sketch_loss
-
-        c = self.config
-        if self.extractor is not None:
-            value = sketch_loss(self.extractor, real_style, rendering_style, c.sketch_size, c.sketch_reduction)
-            yield "loss_sketch", c.sketch_weight, value
-        if self.perceptual is not None:
-            value = color_loss(
-                self.perceptual, real_style, rendering_style, c.color_size, c.color_kernel, c.color_sigma
-            )
-            yield "loss_color", c.color_weight, value
+def portions(config, world_size):
+    """In how many portions each process computes its part of a batch (gradient accumulation)."""
+    return 1 if config.batch_gpu is None else max(config.batch // (world_size * config.batch_gpu), 1)
 
 
 def build_networks(config):
@@ -322,13 +322,3 @@ def _lazy_adam(parameters, lr, interval):
     """Adam, corrected for a regulariser that runs only every `interval` steps (Karras et al. 2020, appendix B)."""
     ratio = interval / (interval + 1) if interval > 1 else 1.0
     return torch.optim.Adam(parameters, lr=lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8)
-
-
-def _update(optimizer, loss):
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    distributed.average_gradients(parameters)
-    for parameter in parameters:
-        torch.nan_to_num(parameter.grad, nan=0, posinf=1e5, neginf=-1e5, out=parameter.grad)
-    optimizer.step()

@@ -13,6 +13,7 @@ from weights.files import written_atomically
 
 from . import distributed
 from .dataset import batch_at
+from .shares import Share
 
 
 def warm_start(run, images, out, progress=True):
@@ -43,16 +44,17 @@ def warm_start(run, images, out, progress=True):
             _write(out, position, G, network.encoder, optimizer)
             reconstruction_grid(run, images).save(out / f"warm_start-{position // 1000:06d}.png")
             next_state += 1000 * config.snapshot_kimg
-        torch.manual_seed(config.seed * 1_000_003 + position * world_size + rank)
-        x = batch_at(images, position, config.batch, config.seed, config.mirror).chunk(world_size)[rank]
+        torch.manual_seed(config.seed * 1_000_003 + position)
+        share = Share(rank, world_size, config.batch, run.device)
+        x = share.of(batch_at(images, position, config.batch, config.seed, config.mirror))
         x = x.to(run.device, memory_format=torch.channels_last)
         mean, log_variance, w_plus = network.encoder(x, G.mapping.w_avg)
         part = max(len(x) // 4, 1)  # goes through z
         mean, log_variance = mean[:part], log_variance[:part]
-        z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        z = mean + share.randn(G.z_dim)[:part] * (log_variance / 2).exp()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         w_plus = torch.cat([G.mapping(z), w_plus[part:]])
-        y = G.synthesis(w_plus, noise=G.synthesis.sample_noise(len(x)))
+        y = G.synthesis(w_plus, noise=share.noise(G))
         error = network.loss(y, x, w_plus, G.mapping.w_avg)
         for group in optimizer.param_groups:  # settle at the end
             group["lr"] = config.lr * min(1.0, 4 * (1 - position / total))

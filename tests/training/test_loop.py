@@ -88,8 +88,8 @@ def test_fine_tuning_freezes_what_the_paper_freezes(pictures, g_real, tmp_path, 
     torch.manual_seed(0)
     extractor = SketchExtractor(4, 1, 1).requires_grad_(False)
     perceptual = PerceptualNetwork([4, 4], [1, 1]).requires_grad_(False)
-    monkeypatch.setattr("sketch.checkpoints.load_sketch_extractor", lambda path: extractor)
-    monkeypatch.setattr("losses.perceptual.load_perceptual", lambda path: perceptual)
+    monkeypatch.setattr("training.identity_losses.load_sketch_extractor", lambda path: extractor)
+    monkeypatch.setattr("training.identity_losses.load_perceptual", lambda path: perceptual)
     config = TrainingConfig(
         data=str(pictures), g_real=str(g_real), sketch_size=16, color_size=16, color_kernel=5, color_sigma=2, **TINY
     )
