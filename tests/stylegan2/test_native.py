@@ -33,16 +33,21 @@ def random(*shape, device, dtype=torch.float64, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(device, dtype)
 
 
+BOTH = pytest.mark.parametrize("kernels", [False, True], ids=["reference", "kernels"])
+
+
+@BOTH
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("clamp", [None, 0.7])
-def test_bias_act_has_first_and_second_derivatives(act, clamp, device, monkeypatch):
-    with_kernels(monkeypatch, True)
+def test_bias_act_has_first_and_second_derivatives(act, clamp, kernels, device, monkeypatch):
+    with_kernels(monkeypatch, kernels)
     x, b = random(2, 3, 5, device=device).requires_grad_(), random(3, device=device, seed=1).requires_grad_()
     args = (lambda x, b: bias_act(x, b, act=act, clamp=clamp, gain=1.3), (x, b))
     assert torch.autograd.gradcheck(*args)
     assert torch.autograd.gradgradcheck(*args)
 
 
+@BOTH
 @pytest.mark.parametrize("options", [
     dict(up=2, padding=(2, 1, 2, 1), gain=4),
     dict(down=2, padding=(1, 2, 0, 1)),
@@ -50,8 +55,8 @@ def test_bias_act_has_first_and_second_derivatives(act, clamp, device, monkeypat
     dict(up=(3, 1), down=(1, 2), padding=3),
 ])  # fmt: skip
 @pytest.mark.parametrize("taps", [[1, 3, 3, 1], [[1.0, 2.0, 4.0], [0.0, 1.0, -1.0]]])
-def test_upfirdn2d_has_first_and_second_derivatives(options, taps, device, monkeypatch):
-    with_kernels(monkeypatch, True)
+def test_upfirdn2d_has_first_and_second_derivatives(options, taps, kernels, device, monkeypatch):
+    with_kernels(monkeypatch, kernels)
     x = random(1, 2, 6, 7, device=device).requires_grad_()
     f = setup_filter(taps, device=device)
     args = (lambda x: upfirdn2d(x, f, **options), (x,))
@@ -109,6 +114,23 @@ def test_operators_obey_the_library_contract(device):
     torch.library.opcheck(native.bias_act, (x, None, 1, "swish", 0.0, 1.0, native.OFF))
     torch.library.opcheck(native.bias_act_grad, (x, x.detach(), b.detach(), 1, "tanh", 0.0, 1.0, native.OFF))
     torch.library.opcheck(native.upfirdn2d, (x, f, [2, 2], [1, 1], [2, 1, 2, 1], False, 4.0))
+
+
+def test_torch_compile_sees_one_graph(device, monkeypatch):
+    """Forward and backward without a graph break, with the numbers of the eager operators."""
+    with_kernels(monkeypatch, True)
+    b, f = random(4, device=device, dtype=torch.float32, seed=1), setup_filter([1, 3, 3, 1], device=device)
+
+    def layer(x):
+        return bias_act(upfirdn2d(x, f, up=2, padding=(2, 1, 2, 1), gain=4), b, act="lrelu", clamp=2)
+
+    results = []
+    for function in (layer, torch.compile(layer, backend="aot_eager", fullgraph=True)):
+        x = random(2, 4, 6, 6, device=device, dtype=torch.float32).requires_grad_()
+        y = function(x)
+        results.append((y, *torch.autograd.grad(y.square().sum(), x)))
+    for eager, compiled in zip(*results, strict=True):
+        assert torch.allclose(eager, compiled, rtol=1e-5, atol=1e-6)
 
 
 def test_nan_and_infinity_pass(device, monkeypatch):
