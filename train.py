@@ -20,8 +20,15 @@ def main(config, out, overrides, device):
 
     try:
         from training.loop import train
+        from training.stopping import Stopped
 
         snapshot = train(load_config(config, overrides), out, pick_device(device))
+    except Stopped as stop:
+        click.echo(str(stop), err=True)
+        raise SystemExit(128 + stop.signal) from stop
+    except FloatingPointError as error:
+        remedy = "lower lr, raise r1_gamma or use num_fp16_res=0; the last snapshot and state are as they were"
+        raise click.ClickException(f"{out}: {error}; {remedy}") from error
     except (ConfigError, DatasetError, WeightsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"wrote {snapshot}")

@@ -37,6 +37,13 @@ def mean(tensor):
     return tensor
 
 
+def largest(tensor):
+    """The largest value of `tensor` over all processes, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    return tensor
+
+
 def average_gradients(parameters):
     """Replace every gradient by its mean over all processes, in one message."""
     if not dist.is_initialized():

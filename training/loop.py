@@ -16,7 +16,7 @@ import stylegan2.checkpoints
 from losses import adversarial
 from stylegan2 import Discriminator, Generator
 
-from . import distributed, snapshots
+from . import distributed, snapshots, stopping
 from .augment import AugmentPipe
 from .dataset import batch_at, load_images, training_names
 from .growth import fit_first_block, grow
@@ -32,7 +32,8 @@ def train(config, out, device="cpu", progress=True):
     """Run `config` (a TrainingConfig) in the folder `out` until `config.kimg`; resumes what lies there.
 
     Writes `stats.jsonl`, TensorBoard events, `samples-*.png`, `snapshot.safetensors` (G_ema and D) and `state.pt`.
-    Returns the path of the snapshot.
+    Returns the path of the snapshot. Raises stopping.Stopped after SIGINT or SIGTERM, FloatingPointError when a loss is
+    no longer finite (the last state and snapshot stay as they are).
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -45,11 +46,24 @@ def train(config, out, device="cpu", progress=True):
         )
     images = load_images(training_names(config.data, config.exclude), config.resolution)
     run = Run(config, device)
-    if not snapshots.restore(run, out):
-        prepare(run, images, out, progress)
-        if rank == 0:
-            snapshots.write(run, out)
-            (out / "warm_start.pt").unlink(missing_ok=True)
+    try:
+        with stopping.listening() as received:
+            if not snapshots.restore(run, out):
+                prepare(run, images, out, received, progress)
+                if rank == 0:
+                    snapshots.write(run, out)
+                    (out / "warm_start.pt").unlink(missing_ok=True)
+            advance(run, images, out, received, progress)
+        if run.reconstruction is not None and rank == 0:
+            snapshots.write_w_plus(run, images, out)
+    finally:
+        distributed.stop()
+    return out / "snapshot.safetensors"
+
+
+def advance(run, images, out, received, progress):
+    """Steps until `kimg` is reached; raises Stopped, with the state saved, once a signal is in `received`."""
+    config, rank = run.config, distributed.rank()
     log = snapshots.Log(out, run, progress) if rank == 0 else None
     next_snapshot = run.seen + 1000 * config.snapshot_kimg
     while run.seen < 1000 * config.kimg:
@@ -58,17 +72,16 @@ def train(config, out, device="cpu", progress=True):
         statistics = run.train_step(real)
         if log is not None:
             log.add(run, statistics, time.perf_counter() - started)
-        if run.seen >= next_snapshot or run.seen >= 1000 * config.kimg:
+        number = stopping.requested(received, run.device)
+        if number or run.seen >= next_snapshot or run.seen >= 1000 * config.kimg:
             if rank == 0:
                 snapshots.write(run, out)
             next_snapshot = run.seen + 1000 * config.snapshot_kimg
-    if run.reconstruction is not None and rank == 0:
-        snapshots.write_w_plus(run, images, out)
-    distributed.stop()
-    return out / "snapshot.safetensors"
+        if number:
+            raise stopping.Stopped(number)
 
 
-def prepare(run, images, out, progress):
+def prepare(run, images, out, received, progress):
     """What comes before the first step of a plain run: the new block of a grown discriminator, the warm start."""
     config = run.config
     if config.init:
@@ -76,7 +89,7 @@ def prepare(run, images, out, progress):
         if 2 * start.img_resolution == config.resolution:
             fit_first_block(start, run.D, images, config.seed)
     if config.warm_start_kimg:
-        warm_start(run, images, out, progress)
+        warm_start(run, images, out, received, progress)
         run.G_ema.load_state_dict(run.G.state_dict())
 
 

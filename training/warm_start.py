@@ -11,18 +11,18 @@ import torch
 
 from weights.files import written_atomically
 
-from . import distributed
+from . import distributed, stopping
 from .dataset import batch_at
 from .shares import Share
 
 
-def warm_start(run, images, out, progress=True):
+def warm_start(run, images, out, received=(), progress=True):
     """Train run.G (in place) for `warm_start_kimg` as a decoder, and give D the encoder's trunk.
 
     images: uint8 [N, 3, R, R]. Loss per picture: `Reconstruction.loss` plus, for the quarter that goes through z,
     `warm_start_kl` x KL(q(z|x) | N(0, 1)) in nats. Every `snapshot_kimg` the state goes to `out/warm_start.pt`, from
     where a stopped run goes on, and a grid of pictures and reconstructions beside it. Returns the last batch's
-    {"error", "kl"}.
+    {"error", "kl"}. Raises Stopped, with the state saved, once a signal is in `received`.
     """
     from torch.utils.tensorboard import SummaryWriter
     from tqdm import tqdm
@@ -40,10 +40,13 @@ def warm_start(run, images, out, progress=True):
     next_state = start + 1000 * config.snapshot_kimg
     statistics = {}
     for position in range(start, total, config.batch):
-        if rank == 0 and position >= next_state:
+        number = stopping.requested(received, run.device)
+        if rank == 0 and (number or position >= next_state):
             _write(out, position, G, network.encoder, optimizer)
             reconstruction_grid(run, images).save(out / f"warm_start-{position // 1000:06d}.png")
             next_state += 1000 * config.snapshot_kimg
+        if number:
+            raise stopping.Stopped(number)
         torch.manual_seed(config.seed * 1_000_003 + position)
         share = Share(rank, world_size, config.batch, run.device)
         x = share.of(batch_at(images, position, config.batch, config.seed, config.mirror))

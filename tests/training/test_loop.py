@@ -66,11 +66,11 @@ def test_warm_start_and_reconstruction_learn_the_pictures(pictures, tmp_path, mo
     perceptual = PerceptualNetwork([4, 4], [1, 1]).requires_grad_(False)
     monkeypatch.setattr("training.reconstruction.load_perceptual", lambda path: perceptual)
     config = TrainingConfig(
-        data=str(pictures), warm_start_kimg=0.4, reconstruction_weight=30, **(TINY | {"kimg": 0.4, "pl_weight": 0})
+        data=str(pictures), warm_start_kimg=0.24, reconstruction_weight=30, **(TINY | {"kimg": 0.4, "pl_weight": 0})
     )
     images = load_images(training_names(pictures), 16)
-    short = warm_start(Run(dataclasses.replace(config, warm_start_kimg=0.02), "cpu"), images, tmp_path, progress=False)
-    long = warm_start(Run(config, "cpu"), images, tmp_path, progress=False)
+    short = warm_start(Run(dataclasses.replace(config, warm_start_kimg=0.02), "cpu"), images, tmp_path, (), False)
+    long = warm_start(Run(config, "cpu"), images, tmp_path, (), False)
     assert long["error"] < 0.8 * short["error"]
     whole = state(train(config, tmp_path / "whole", progress=False))
     lines = [json.loads(line) for line in (tmp_path / "whole" / "stats.jsonl").read_text().splitlines()]
