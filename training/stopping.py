@@ -1,4 +1,4 @@
-"""SIGINT (Ctrl-C) and SIGTERM end a run after the step it is in, with its state on disk; a second one ends it at once."""
+"""SIGINT (Ctrl-C) and SIGTERM end a run after the step it is in, with its state saved; a second one ends it at once."""
 
 import signal
 import threading
