@@ -12,8 +12,9 @@ import click
 @click.argument("config", type=click.Path(dir_okay=False))
 @click.option("--out", type=click.Path(file_okay=False), required=True, help="Run folder; resumed when it holds a run.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key of the configuration.")
+@click.option("--dry-run", is_flag=True, help="Print the configuration and what the run will need, and stop.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(config, out, overrides, device):
+def main(config, out, overrides, dry_run, device):
     from training.config import ConfigError, load_config
     from training.dataset import DatasetError
     from weights import WeightsError, pick_device
@@ -22,7 +23,11 @@ def main(config, out, overrides, device):
         from training.loop import train
         from training.stopping import Stopped
 
-        snapshot = train(load_config(config, overrides), out, pick_device(device))
+        config = load_config(config, overrides)
+        if dry_run:
+            describe(config)
+            return
+        snapshot = train(config, out, pick_device(device))
     except Stopped as stop:
         click.echo(str(stop), err=True)
         raise SystemExit(128 + stop.signal) from stop
@@ -32,6 +37,26 @@ def main(config, out, overrides, device):
     except (ConfigError, DatasetError, WeightsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"wrote {snapshot}")
+
+
+def describe(config):
+    """Print the resolved configuration and an estimate for as many processes as torchrun started (its first prints)."""
+    import os
+
+    import yaml
+
+    from training.estimate import estimate
+
+    if int(os.environ.get("RANK", 0)) > 0:
+        return
+    world_size = int(os.environ.get("WORLD_SIZE", 1))
+    needs = estimate(config, world_size)
+    click.echo(yaml.safe_dump(dict(config.__dict__), sort_keys=False))
+    for name, count in needs["parameters"].items():
+        click.echo(f"{name:8} {count / 1e6:6.2f} M parameters")
+    times = ", ".join(f"{minutes:.0f} min on {gpu}" for gpu, minutes in needs["minutes"].items())
+    click.echo(f"each of {world_size} processes: about {needs['gib']:.1f} GiB of GPU memory (estimate)")
+    click.echo(f"{config.kimg:g} kimg: {needs['flops_per_image'] / 1e12:.2f} TFLOP a picture, about {times} (estimate)")
 
 
 if __name__ == "__main__":

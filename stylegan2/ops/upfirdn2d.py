@@ -149,7 +149,7 @@ def _factors(f):
         f = torch.ones([1])
     if f.ndim == 1:
         return f, f
-    if f.is_cuda:
+    if f.device.type != "cpu":
         return f, None
     factors = _outer_factors(tuple(f.shape), f.detach().numpy().tobytes())
     return factors if factors is not None else (f, None)
