@@ -43,6 +43,7 @@ class TrainingConfig:
     batch: int = 32
     batch_gpu: int | None = None  # pictures a process computes at a time; None = its whole part of the batch
     lr: float = 2e-3
+    lr_rampdown: float = 0  # the last share of the run in which lr falls to 0, linearly
     r1_gamma: float = 10
     r1_interval: int = 16
     pl_weight: float = 2

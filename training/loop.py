@@ -131,6 +131,11 @@ class Run:
         Returns {statistic: float}. Raises FloatingPointError, before any weight is touched, when a loss is not finite.
         """
         c = self.config
+        left = 1 - self.seen / (1000 * c.kimg)
+        factor = 1.0 if left >= c.lr_rampdown else left / c.lr_rampdown
+        for optimizer in (self.G_optimizer, self.D_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
         statistics = self._phase("G", self._generator_loss, real)
         if c.pl_weight and self.step % c.pl_interval == 0:
             statistics |= self._phase("path length", self._path_length_loss, real)
@@ -334,4 +339,5 @@ def trained_parameters(generator, transfer):
 def _lazy_adam(parameters, lr, interval):
     """Adam, corrected for a regulariser that runs only every `interval` steps (Karras et al. 2020, appendix B)."""
     ratio = interval / (interval + 1) if interval > 1 else 1.0
-    return torch.optim.Adam(parameters, lr=lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8)
+    group = {"params": parameters, "initial_lr": lr * ratio}
+    return torch.optim.Adam([group], lr=lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8)

@@ -95,8 +95,11 @@ def restore(run, out):
     if not path.is_file():
         return False
     state = torch.load(path, map_location=run.device, weights_only=True)
-    for name in ("G", "D", "G_ema", "G_optimizer", "D_optimizer"):
+    for name in ("G", "D", "G_ema"):
         getattr(run, name).load_state_dict(state[name])
+    for optimizer, saved in ((run.G_optimizer, state["G_optimizer"]), (run.D_optimizer, state["D_optimizer"])):
+        settings = optimizer.state_dict()["param_groups"]  # of the configuration: moments are resumed, settings are not
+        optimizer.load_state_dict(saved | {"param_groups": settings})
     if run.reconstruction is not None:
         run.reconstruction.load_state_dict(state["reconstruction"])
     run.pl_mean = state["pl_mean"]

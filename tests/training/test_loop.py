@@ -10,6 +10,7 @@ from PIL import Image
 
 import stylegan2.checkpoints
 from losses import adversarial
+from training import snapshots
 from training.config import ConfigError, TrainingConfig, load_config
 from training.dataset import DatasetError, batch_at, load_images, training_names
 from training.growth import fit_first_block, grow
@@ -216,3 +217,24 @@ def test_statistics_are_logged(pictures, tmp_path):
     train(TrainingConfig(data=str(pictures), **(TINY | {"kimg": 0.2})), tmp_path, progress=False)
     line = json.loads((tmp_path / "stats.jsonl").read_text().splitlines()[0])
     assert line["kimg"] == pytest.approx(0.2) and line["images_per_second"] > 0 and "logits_real" in line
+
+
+def test_learning_rate_falls_at_the_end(pictures):
+    run = Run(TrainingConfig(data=str(pictures), lr_rampdown=0.5, **TINY), "cpu")
+    real = batch_at(load_images(training_names(pictures), 16), 0, 4, 0)
+    full = run.D_optimizer.param_groups[0]["initial_lr"]
+    for seen, share in ((0, 1.0), (16, 1.0), (24, 0.5), (28, 0.25)):
+        run.seen = seen
+        run.train_step(real)
+        assert run.D_optimizer.param_groups[0]["lr"] == pytest.approx(full * share)
+
+
+def test_a_resumed_run_follows_its_configuration(pictures, tmp_path):
+    """The optimisers' moments come from the state, the learning rate from the configuration."""
+    config = TrainingConfig(data=str(pictures), **TINY)
+    train(dataclasses.replace(config, kimg=0.008), tmp_path, progress=False)
+    run = Run(dataclasses.replace(config, lr=1e-5), "cpu")
+    assert snapshots.restore(run, tmp_path)
+    run.train_step(batch_at(load_images(training_names(pictures), 16), 0, 4, 0))
+    assert run.G_optimizer.param_groups[0]["lr"] < 2e-5
+    assert run.G_optimizer.state[run.trained[0]]["step"] > 1
