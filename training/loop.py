@@ -31,7 +31,7 @@ PHASES = ("G", "path length", "D", "R1")  # of a step; each has its own random n
 def train(config, out, device="cpu", progress=True):
     """Run `config` (a TrainingConfig) in the folder `out` until `config.kimg`; resumes what lies there.
 
-    Writes `stats.jsonl`, TensorBoard events, `samples-*.png`, `snapshot.safetensors` (G_ema and D) and `state.pt`.
+    Writes `config.yaml`, `stats.jsonl`, TensorBoard events, `samples-*.png`, `snapshot.safetensors` (G_ema and D) and `state.pt`.
     Returns the path of the snapshot. Raises stopping.Stopped after SIGINT or SIGTERM, FloatingPointError when a loss is
     no longer finite (the last state and snapshot stay as they are).
     """
@@ -46,6 +46,8 @@ def train(config, out, device="cpu", progress=True):
         )
     images = load_images(training_names(config.data, config.exclude), config.resolution)
     run = Run(config, device)
+    if rank == 0:
+        snapshots.write_config(config, out)
     try:
         with stopping.listening() as received:
             if not snapshots.restore(run, out):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from PIL import Image
 
 import stylegan2.checkpoints
 from weights.files import written_atomically
 
 GRID = (8, 6)  # columns, rows of the sample grid
+NETWORK_KEYS = ("resolution", "z_dim", "w_dim", "mapping_layers", "channel_base", "channel_max")
 
 
 class Log:
@@ -65,6 +67,7 @@ def write(run, out):
         "augment_p": float(run.augment.p) if run.augment is not None else 0.0,
         "sign": [run.sign_sum, run.sign_count],
         "reconstruction": run.reconstruction.state_dict() if run.reconstruction is not None else None,
+        "config": without_paths(run.config.__dict__),
         "step": run.step,
         "seen": run.seen,
     }
@@ -83,6 +86,12 @@ def write_w_plus(run, images, out):
         np.savez(unfinished, w_plus=torch.cat(parts).numpy())
 
 
+def write_config(config, out):
+    """`config.yaml`: every key as the run uses it, ready for `train.py`."""
+    with written_atomically(Path(out) / "config.yaml") as unfinished:
+        unfinished.write_text(yaml.safe_dump(dict(config.__dict__), sort_keys=False))
+
+
 def without_paths(settings):
     """The settings of a run that mean something on another machine: what goes into a model card."""
     paths = ("data", "exclude", "g_real", "init", "w_plus", "sketch_weights_file", "perceptual_weights_file")
@@ -90,11 +99,19 @@ def without_paths(settings):
 
 
 def restore(run, out):
-    """Continue from `out/state.pt`; returns whether there was one."""
+    """Continue from `out/state.pt`; returns whether there was one. Raises ValueError when its networks have other sizes
+    than the configuration's."""
     path = Path(out) / "state.pt"
     if not path.is_file():
         return False
     state = torch.load(path, map_location=run.device, weights_only=True)
+    for key in NETWORK_KEYS:
+        then, now = state["config"].get(key), getattr(run.config, key)
+        if then != now:
+            raise ValueError(
+                f"{path}: that run has {key} = {then}, the configuration says {now}; set {key}={then} to go on with "
+                "it, or give another --out"
+            )
     for name in ("G", "D", "G_ema"):
         getattr(run, name).load_state_dict(state[name])
     for optimizer, saved in ((run.G_optimizer, state["G_optimizer"]), (run.D_optimizer, state["D_optimizer"])):

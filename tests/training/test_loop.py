@@ -48,6 +48,8 @@ def test_training_leaves_a_usable_snapshot(g_real):
     assert set(networks) == {"G_ema", "D"}
     assert networks["G_ema"](torch.randn(2, 8)).shape == (2, 3, 16, 16)
     assert (g_real.parent / "samples-000000.png").exists()
+    written = load_config(g_real.parent / "config.yaml")
+    assert written == TrainingConfig(data=written.data, **TINY)
     assert any(p.name.startswith("events.out.tfevents") for p in g_real.parent.iterdir())
 
 
@@ -238,3 +240,10 @@ def test_a_resumed_run_follows_its_configuration(pictures, tmp_path):
     run.train_step(batch_at(load_images(training_names(pictures), 16), 0, 4, 0))
     assert run.G_optimizer.param_groups[0]["lr"] < 2e-5
     assert run.G_optimizer.state[run.trained[0]]["step"] > 1
+
+
+def test_a_run_of_other_sizes_is_not_resumed(pictures, tmp_path):
+    config = TrainingConfig(data=str(pictures), **TINY)
+    train(dataclasses.replace(config, kimg=0.004), tmp_path, progress=False)
+    with pytest.raises(ValueError, match="state.pt.*mapping_layers = 2.*says 3.*--out"):
+        train(dataclasses.replace(config, mapping_layers=3), tmp_path, progress=False)
