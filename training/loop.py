@@ -32,8 +32,8 @@ def train(config, out, device="cpu", progress=True):
     """Run `config` (a TrainingConfig) in the folder `out` until `config.kimg`; resumes what lies there.
 
     Writes `config.yaml`, `stats.jsonl`, TensorBoard events, `samples-*.png`, `snapshot.safetensors` (G_ema and D) and
-    `state.pt`. Returns the path of the snapshot. Raises stopping.Stopped after SIGINT or SIGTERM, FloatingPointError when a loss is
-    no longer finite (the last state and snapshot stay as they are).
+    `state.pt`. Returns the path of the snapshot. Raises stopping.Stopped after SIGINT or SIGTERM, FloatingPointError
+    when a loss is no longer finite (the last state and snapshot stay as they are).
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
