@@ -1,6 +1,6 @@
 """Train: fine-tune g_real into g_rendering, or train a generator from scratch.
 
-    python train.py configs/demo_rendering.yaml --out runs/rendering
+    python train.py configs/demo_rendering128.yaml --out runs/rendering
 
 The same command again resumes the run.
 """

@@ -28,7 +28,7 @@ class Inversion:
     history: list
 
 
-def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.05, noise_weight=1e5, disturbance=0.05,
+def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noise_weight=1e5, disturbance=0.05,
                         on_step=None):  # fmt: skip
     """Invert N portraits together; each is optimised as if it were alone.
 

@@ -2,8 +2,9 @@
 
     python scripts/train_demo.py --data ../shared/avatars
 
-About three hours on two cores. The steps, in order: perceptual network, sketch extractor, face parser, g_real
-(autoencoder, then GAN with reconstruction), g_rendering; then all are written to weights/demo in half precision.
+About four hours on two cores. The steps, in order: perceptual network, sketch extractor, face parser, g_real at 64x64
+and grown to 128x128 (each an autoencoder first, then a GAN with reconstruction), g_rendering; then all are written to
+weights/demo in half precision.
 """
 
 import subprocess
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 NETWORKS = ("perceptual", "sketch", "parser")
-RUNS = ("real64", "rendering64")
+RUNS = ("real64", "real128", "rendering128")
 LICENCE = "Apache-2.0; trained on CC0 renders"
 
 
@@ -50,7 +51,7 @@ def export():
     from stylegan2 import checkpoints
     from training.snapshots import without_paths
 
-    for run, name in (("real64", "g_real"), ("rendering64", "g_rendering")):
+    for run, name in (("real128", "g_real"), ("rendering128", "g_rendering")):
         path = ROOT / "runs" / run / "snapshot.safetensors"
         networks = checkpoints.load(path)
         card = {
