@@ -5,8 +5,9 @@
     python scripts/benchmark.py ops --device cuda
 
 plain: every sample's own modulated weight in a grouped convolution, dense 2-D FIR filters after explicit zero
-insertion, bias, activation and gain one after the other. ours: what the package does. Each timing runs in a process of
-its own, so that peak memory belongs to it alone. `--out` keeps the table (Markdown) and the numbers (JSON).
+insertion, bias, activation and gain one after the other. plain+kept memory: the same where the process keeps freed
+memory, as all our commands do on the CPU (weights.keep_freed_memory). ours: what the package does. Each timing runs in
+a process of its own, so that peak memory belongs to it alone. `--out` keeps table (Markdown) and numbers (JSON).
 """
 
 import json
@@ -35,7 +36,12 @@ DTYPES = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "float16",
 @click.option("--measure", hidden=True, help="One measurement, as JSON: what the processes of this script run.")
 def main(what, resolution, batch, repeats, device, dtypes, graph, out, measure):
     if measure:
+        import weights
+
         settings = json.loads(measure)
+        if settings["device"] == "cpu" and settings["variant"] != "plain":
+            weights.keep_freed_memory()
+        settings["variant"] = settings["variant"].removesuffix("+kept memory")
         click.echo(json.dumps(MEASURES[what](**settings)))
         return
     import weights
@@ -47,7 +53,7 @@ def main(what, resolution, batch, repeats, device, dtypes, graph, out, measure):
     for case in cases:
         for dtype in dtypes or DTYPES[device]:
             first = None
-            for variant in ("plain", "ours", *variants):
+            for variant in ("plain", *(["plain+kept memory"] if device == "cpu" else []), "ours", *variants):
                 settings = dict(
                     variant=variant, resolution=resolution, batch=batch, repeats=repeats, device=device, dtype=dtype,
                     **case,
