@@ -11,6 +11,7 @@ from torch import nn
 from .layers import Conv2dLayer, FullyConnectedLayer, block_resolutions, channels_at, half_dtype
 from .ops import bias_act, modulated_conv2d, setup_filter, upsample2d
 from .ops.bias_act import default_gain
+from .ops.frozen_layer import frozen_layer, frozen_layer_applies
 
 
 def normalize_2nd_moment(x, dim=1, eps=1e-8):
@@ -93,12 +94,16 @@ class SynthesisLayer(nn.Module):
             noise = noise * self.noise_strength
         else:
             noise = None
+        clamp = None if self.conv_clamp is None else self.conv_clamp * gain
+        gain = default_gain(self.activation) * gain
+        if not fused_modconv and frozen_layer_applies(x, self.weight, self.bias, self.activation, gain):
+            filter_ = self.resample_filter
+            return frozen_layer(x, self.weight, styles, noise, self.bias, self.up, self.padding, filter_, gain, clamp)
         x = modulated_conv2d(
             x, self.weight, styles, noise=noise, up=self.up, padding=self.padding,
             resample_filter=self.resample_filter, flip_weight=self.up == 1, fused_modconv=fused_modconv,
         )  # fmt: skip
-        clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return bias_act(x, self.bias, act=self.activation, gain=default_gain(self.activation) * gain, clamp=clamp)
+        return bias_act(x, self.bias, act=self.activation, gain=gain, clamp=clamp)
 
 
 class ToRGBLayer(nn.Module):

@@ -72,6 +72,25 @@ def test_given_noise_replaces_the_buffers(g64):
     golden.assert_close(image, io["img_const"])
 
 
+def test_frozen_generator(g64):
+    """Without gradients for its weights the generator takes another way through its layers, to the same numbers."""
+    generator, facts, io = g64
+    frozen = Generator(**facts["init_kwargs"]).eval().requires_grad_(False)
+    frozen.load_state_dict(generator.state_dict())
+    ws = io["ws_psi1"][:2].clone().requires_grad_()
+    image = frozen.synthesis(ws, noise_mode="const")
+    golden.assert_close(image, io["img_const"])
+    golden.assert_close(frozen.synthesis(io["ws_mixed"], noise_mode="const"), io["img_mixed"])
+    golden.assert_close(frozen.synthesis(ws[:1], noise_mode="none"), io["img_none"][:1])
+    r = golden.n("sg2ada_G64_skip:r", image.shape) if "r" not in io else io["r"]
+    (grad,) = torch.autograd.grad((image * r).sum(), ws, retain_graph=True)
+    golden.assert_close(grad, io["grad_ws"])
+    (grad,) = torch.autograd.grad((image * r).sum(), ws, create_graph=True)
+    golden.assert_close(grad.square().mean(), io["grad_ws_sq_mean"])
+    (second,) = torch.autograd.grad(grad.square().mean(), ws)
+    assert second.abs().max() > 0
+
+
 def test_conv_clamp(g64):
     _, facts, io = g64
     kwargs = dict(facts["init_kwargs"])

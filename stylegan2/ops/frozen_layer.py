@@ -1,0 +1,151 @@
+"""A synthesis layer whose weights are frozen, as one function: what inversion and inference run on the CPU.
+
+Modulated convolution, noise, bias, leaky ReLU, gain and clamp, written so that memory is touched as rarely as possible.
+Nothing but the layer's input and output is kept for the backward pass: the output's sign tells the slope of the
+activation, and sums over pixels that the gradients of styles and demodulation need follow from the output itself:
+
+    y = act(z + noise + bias) gain,  z = d * conv(s * x)   =>   sum(dz z) = sum(dy y) - sum(dz noise) - bias sum(dz)
+
+since dz t = dy y for the leaky ReLU's input t = z + noise + bias. No gradient of a weight is ever computed. The tail
+works through the picture in bands of rows that stay in the cache.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from .conv2d_resample import conv2d_resample
+from .upfirdn2d import upfirdn2d
+
+BAND = 2**18  # elements of a band
+
+
+def frozen_layer_applies(x, weight, bias, act, gain):
+    """Whether `frozen_layer` may take the place of the operators: CPU, float32, 3x3, nothing to train, leaky ReLU."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and not (weight.requires_grad or bias.requires_grad)
+        and weight.shape[2:] == (3, 3)
+        and act == "lrelu"
+        and gain > 0
+        and not torch.compiler.is_compiling()
+    )
+
+
+def frozen_layer(x, weight, styles, noise, bias, up, padding, resample_filter, gain, clamp, slope=0.2):
+    """clamp(lrelu(modulated_conv2d(x, weight, styles, noise) + bias) gain), with gradients to x, styles and noise.
+
+    x [N, Cin, H, W], weight [Cout, Cin, k, k], styles [N, Cin], noise broadcastable to [N, 1, H up, W up] or None, bias
+    [Cout]; weight and bias get no gradient. Differentiable twice.
+    """
+    factors = (styles.square() @ weight.square().sum([2, 3]).T + 1e-8).rsqrt()  # [N, Cout]
+    settings = (up, padding, resample_filter, gain, clamp, slope)
+    return _FrozenLayer.apply(x, styles, factors, noise, weight, bias, settings)
+
+
+def _convolve(x, weight, settings):
+    up, padding, resample_filter = settings[:3]
+    return conv2d_resample(x, weight, resample_filter, up, 1, padding, flip_weight=up == 1)
+
+
+def _convolve_adjoint(dz, weight, settings, size):
+    """The transpose of `_convolve`: gradient [N, Cin, *size] at its input from the gradient at its output."""
+    up, padding, f = settings[:3]
+    if up == 1:
+        return F.conv_transpose2d(dz, weight, padding=padding)
+    taps, kernel = f.shape[-1], weight.shape[2]
+    before = taps - 1 - (padding + (taps + 1) // 2 - (kernel - 1))
+    height, width = (2 * (length - 1) + kernel for length in size)  # between transposed convolution and filter
+    pads = (before, width - dz.shape[3] + taps - 1 - before, before, height - dz.shape[2] + taps - 1 - before)
+    dz = upfirdn2d(dz, f, padding=pads, flip_filter=True, gain=4)
+    return F.conv2d(dz, weight.transpose(0, 1), stride=2)
+
+
+def _plain(x, styles, factors, noise, weight, bias, settings):
+    """The same function in differentiable operators."""
+    *_, gain, clamp, slope = settings
+    z = _convolve(x * styles[:, :, None, None], weight, settings) * factors[:, :, None, None]
+    z = z + bias[:, None, None] if noise is None else z + noise + bias[:, None, None]
+    y = F.leaky_relu(z, slope) * gain
+    return y if clamp is None else y.clamp(-clamp, clamp)
+
+
+def _bands(x):
+    """Slices of rows of [N, C, H, W] with about BAND elements each."""
+    rows = max(1, BAND // (x.shape[0] * x.shape[1] * x.shape[3]))
+    return [slice(start, start + rows) for start in range(0, x.shape[2], rows)]
+
+
+class _FrozenLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, styles, factors, noise, weight, bias, settings):
+        *_, gain, clamp, slope = settings
+        if len(x) == 1:  # scale the weight, not the picture
+            modulated = weight * styles[0, :, None, None] * (factors[0] * gain)[:, None, None, None]
+            y = _convolve(x, modulated, settings)
+            scale = None
+        else:
+            y = _convolve(x * styles[:, :, None, None], weight, settings)
+            scale = (factors * gain)[:, :, None, None]
+        shift = (bias * gain)[:, None, None]
+        for rows in _bands(y):
+            band = y[:, :, rows]
+            if scale is not None:
+                band.mul_(scale)
+            band.add_(shift)
+            if noise is not None:
+                band.add_(noise[..., rows, :], alpha=gain)
+            F.leaky_relu_(band, slope)
+            if clamp is not None:
+                band.clamp_(-clamp, clamp)
+        ctx.settings = settings
+        ctx.save_for_backward(x, styles, factors, noise, weight, bias, y)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, styles, factors, noise, weight, bias, y = ctx.saved_tensors
+        if torch.is_grad_enabled():  # asked to be differentiated again
+            inputs = [t for t in (x, styles, factors, noise) if t is not None]
+            flags = [t.requires_grad for t in inputs]
+            # Aliases, so that the path from styles to factors is not counted here too.
+            wanted = [t.view_as(t) if t.requires_grad else t.detach().requires_grad_() for t in inputs]
+            full = wanted if noise is not None else [*wanted, None]
+            out = _plain(*full, weight, bias, ctx.settings)
+            gradients = torch.autograd.grad(out, wanted, dy, create_graph=True)
+            gradients = [g if flag else None for g, flag in zip(gradients, flags, strict=True)]
+            return (*gradients, *([] if noise is not None else [None]), None, None, None)
+
+        *_, gain, clamp, slope = ctx.settings
+        dz = torch.empty_like(y)  # gradient at the input of the activation, times gain
+        total_yy = y.new_zeros(y.shape[:2])  # sum over pixels of dy y
+        total = y.new_zeros(y.shape[:2])  # of dz
+        total_noise = y.new_zeros(y.shape[:2])  # of dz noise
+        dnoise = None if noise is None or not ctx.needs_input_grad[3] else torch.empty_like(y[:, :1])
+        for rows in _bands(y):
+            up_band, out, band = dy[:, :, rows], y[:, :, rows], dz[:, :, rows]
+            if clamp is not None:
+                up_band = up_band * (out.abs() < clamp)
+            torch.ops.aten.leaky_relu_backward.grad_input(up_band, out, slope, True, grad_input=band)
+            total_yy += (up_band * out).sum([2, 3])
+            total += band.sum([2, 3])
+            if noise is not None:
+                total_noise += (band * noise[..., rows, :]).sum([2, 3])
+                if dnoise is not None:
+                    dnoise[:, :, rows] = band.sum(1, keepdim=True)
+        # sum(dz z) gain; every factor's gradient is that over the factor
+        inner = total_yy - gain * (total * bias + total_noise)
+        dfactors = inner / factors
+        if dnoise is not None:
+            dnoise = (dnoise * gain).sum_to_size(noise.shape)
+
+        if len(x) == 1:
+            dx = _convolve_adjoint(dz, weight * (factors[0] * gain)[:, None, None, None], ctx.settings, x.shape[2:])
+        else:
+            dx = _convolve_adjoint(dz.mul_((factors * gain)[:, :, None, None]), weight, ctx.settings, x.shape[2:])
+        dstyles = x.new_zeros(styles.shape)
+        for rows in _bands(x):
+            band = dx[:, :, rows]
+            dstyles += (band * x[:, :, rows]).sum([2, 3])
+            band.mul_(styles[:, :, None, None])
+        return dx, dstyles, dfactors, dnoise, None, None, None
