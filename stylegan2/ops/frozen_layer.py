@@ -52,7 +52,7 @@ def _convolve_adjoint(dz, weight, settings, size):
     """The transpose of `_convolve`: gradient [N, Cin, *size] at its input from the gradient at its output."""
     up, padding, f = settings[:3]
     if up == 1:
-        return F.conv_transpose2d(dz, weight, padding=padding)
+        return F.conv2d(dz, weight.transpose(0, 1).flip([2, 3]), padding=weight.shape[2] - 1 - padding)
     taps, kernel = f.shape[-1], weight.shape[2]
     before = taps - 1 - (padding + (taps + 1) // 2 - (kernel - 1))
     height, width = (2 * (length - 1) + kernel for length in size)  # between transposed convolution and filter
