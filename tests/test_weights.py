@@ -19,7 +19,7 @@ def test_round_trip_keeps_everything(tmp_path):
 def test_networks_round_trip(tmp_path):
     torch.manual_seed(0)
     widths = {"channel_base": 128, "channel_max": 8}
-    g = Generator(8, 0, 8, 16, 3, {"num_layers": 2}, widths).eval()
+    g = Generator(8, 0, 8, 16, 3, {"num_layers": 2}, widths).eval().requires_grad_(False)  # as it is loaded
     d = Discriminator(0, 16, 3, **widths, epilogue_kwargs={"mbstd_group_size": 2}).eval()
     checkpoints.save(tmp_path / "n.safetensors", {"G_ema": g, "D": d})
     loaded = checkpoints.load(tmp_path / "n.safetensors")
