@@ -75,7 +75,10 @@ def sha256(path):
 
 
 def pick_device(name):
-    """The one device rule of all commands: "auto" = cuda where there is one, else cpu; others as they are."""
+    """The one device rule of all commands: "auto" = cuda where there is one, else cpu; others as they are.
+
+    On the CPU the process keeps freed memory from here on (`keep_freed_memory`).
+    """
     import torch
 
     if name == "auto":

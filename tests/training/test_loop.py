@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import stylegan2.checkpoints
 from losses import adversarial
@@ -24,23 +23,9 @@ TINY = dict(
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for i in range(10):
-        base = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        Image.fromarray(base).resize((32, 32), Image.Resampling.BICUBIC).save(folder / f"{i:03d}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def g_real(pictures, tmp_path_factory):
     out = tmp_path_factory.mktemp("real")
     return train(TrainingConfig(data=str(pictures), **TINY), out, progress=False)
-
-
-def state(path):
-    return {f"{n}.{k}": v for n, net in stylegan2.checkpoints.load(path).items() for k, v in net.state_dict().items()}
 
 
 def test_training_leaves_a_usable_snapshot(g_real):
@@ -53,15 +38,15 @@ def test_training_leaves_a_usable_snapshot(g_real):
     assert any(p.name.startswith("events.out.tfevents") for p in g_real.parent.iterdir())
 
 
-def test_stopped_and_resumed_equals_undisturbed(pictures, tmp_path):
+def test_stopped_and_resumed_equals_undisturbed(weights_of, pictures, tmp_path):
     config = TrainingConfig(data=str(pictures), **TINY)
-    whole = state(train(config, tmp_path / "whole", progress=False))
+    whole = weights_of(train(config, tmp_path / "whole", progress=False))
     train(dataclasses.replace(config, kimg=0.016), tmp_path / "parts", progress=False)
-    parts = state(train(config, tmp_path / "parts", progress=False))
+    parts = weights_of(train(config, tmp_path / "parts", progress=False))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_warm_start_and_reconstruction_learn_the_pictures(pictures, tmp_path, monkeypatch):
+def test_warm_start_and_reconstruction_learn_the_pictures(weights_of, pictures, tmp_path, monkeypatch):
     """The autoencoder lowers its error; the encoder of the GAN phase learns to reconstruct, also after a resume."""
     from losses.perceptual import PerceptualNetwork
 
@@ -75,15 +60,15 @@ def test_warm_start_and_reconstruction_learn_the_pictures(pictures, tmp_path, mo
     short = warm_start(Run(dataclasses.replace(config, warm_start_kimg=0.02), "cpu"), images, tmp_path, (), False)
     long = warm_start(Run(config, "cpu"), images, tmp_path, (), False)
     assert long["error"] < 0.8 * short["error"]
-    whole = state(train(config, tmp_path / "whole", progress=False))
+    whole = weights_of(train(config, tmp_path / "whole", progress=False))
     lines = [json.loads(line) for line in (tmp_path / "whole" / "stats.jsonl").read_text().splitlines()]
     assert lines[-1]["loss_reconstruction"] < lines[0]["loss_reconstruction"]
     train(dataclasses.replace(config, kimg=0.2), tmp_path / "parts", progress=False)
-    parts = state(train(config, tmp_path / "parts", progress=False))
+    parts = weights_of(train(config, tmp_path / "parts", progress=False))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_fine_tuning_freezes_what_the_paper_freezes(pictures, g_real, tmp_path, monkeypatch):
+def test_fine_tuning_freezes_what_the_paper_freezes(weights_of, pictures, g_real, tmp_path, monkeypatch):
     """Mapping, toRGB and g_real stay bit-identical; the rest and D move. Eqs. 1 and 2 are in the sum."""
     from losses.perceptual import PerceptualNetwork
     from sketch.network import SketchExtractor
@@ -96,7 +81,7 @@ def test_fine_tuning_freezes_what_the_paper_freezes(pictures, g_real, tmp_path, 
     config = TrainingConfig(
         data=str(pictures), g_real=str(g_real), sketch_size=16, color_size=16, color_kernel=5, color_sigma=2, **TINY
     )
-    before = state(g_real)
+    before = weights_of(g_real)
     run = Run(config, "cpu")
     real = batch_at(load_images(training_names(pictures), 16), 0, 4, 0)
     statistics = [run.train_step(real) for _ in range(3)]

@@ -3,12 +3,9 @@
 import os
 import socket
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-import stylegan2.checkpoints
 from training.config import TrainingConfig
 from training.loop import train
 from training.shares import Share
@@ -21,23 +18,9 @@ SETTINGS = dict(
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for i in range(10):
-        base = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        Image.fromarray(base).resize((16, 16), Image.Resampling.BICUBIC).save(folder / f"{i:03d}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def undivided(pictures, tmp_path_factory):
+def undivided(pictures, weights_of, tmp_path_factory):
     config = TrainingConfig(data=str(pictures), **SETTINGS)
     return weights_of(train(config, tmp_path_factory.mktemp("one"), progress=False))
-
-
-def weights_of(path):
-    return {f"{n}.{k}": v for n, net in stylegan2.checkpoints.load(path).items() for k, v in net.state_dict().items()}
 
 
 def assert_same(a, b):
@@ -55,7 +38,7 @@ def _process(rank, port, data, out):
     train(TrainingConfig(data=data, **SETTINGS), out, progress=False)
 
 
-def test_two_processes_train_what_one_trains(pictures, undivided, tmp_path):
+def test_two_processes_train_what_one_trains(pictures, undivided, weights_of, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -69,7 +52,7 @@ def test_two_processes_train_what_one_trains(pictures, undivided, tmp_path):
     assert moved > 20 * (undivided["D.b16.conv0.weight"] - divided["D.b16.conv0.weight"]).abs().max()
 
 
-def test_portions_train_what_a_whole_batch_trains(pictures, tmp_path):
+def test_portions_train_what_a_whole_batch_trains(pictures, weights_of, tmp_path):
     """Without path length, whose running mean is updated once a portion."""
     plain = SETTINGS | {"pl_weight": 0}
     whole = train(TrainingConfig(data=str(pictures), **plain), tmp_path / "whole", progress=False)

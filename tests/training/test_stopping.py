@@ -6,12 +6,9 @@ import random
 import signal
 import time
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-import stylegan2.checkpoints
 from training.config import TrainingConfig
 from training.loop import Run, train
 from training.stopping import Stopped
@@ -32,21 +29,13 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for i in range(6):
-        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{i:03d}.png")
-    return TrainingConfig(data=str(folder), **SETTINGS)
+def config(pictures):
+    return TrainingConfig(data=str(pictures), **SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(config, tmp_path_factory):
+def undisturbed(config, weights_of, tmp_path_factory):
     return weights_of(train(config, tmp_path_factory.mktemp("whole"), progress=False))
-
-
-def weights_of(path):
-    return {f"{n}.{k}": v for n, net in stylegan2.checkpoints.load(path).items() for k, v in net.state_dict().items()}
 
 
 def run_in_process(config, out):
@@ -55,7 +44,7 @@ def run_in_process(config, out):
 
 
 @pytest.mark.slow
-def test_killed_twenty_times(config, undisturbed, tmp_path):
+def test_killed_twenty_times(config, undisturbed, weights_of, tmp_path):
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["training.loop", "torch.utils.tensorboard"])
     moments = random.Random(0)
@@ -77,7 +66,7 @@ def test_killed_twenty_times(config, undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_ends_the_run(number, config, undisturbed, tmp_path, monkeypatch):
+def test_a_signal_saves_and_ends_the_run(number, config, undisturbed, weights_of, tmp_path, monkeypatch):
     step = Run.train_step
 
     def step_then_signal(run, real):
