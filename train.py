@@ -34,6 +34,9 @@ def main(config, out, overrides, dry_run, device):
     except FloatingPointError as error:
         remedy = "lower lr, raise r1_gamma or use num_fp16_res=0; the last snapshot and state are as they were"
         raise click.ClickException(f"{out}: {error}; {remedy}") from error
+    except OSError as error:
+        remedy = "make room or choose another --out; the same command then goes on from the last state written"
+        raise click.ClickException(f"{error.filename or out}: {error.strerror or error}; {remedy}") from error
     except (ConfigError, DatasetError, WeightsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"wrote {snapshot}")

@@ -15,7 +15,7 @@ class TrainingConfig:
     """Defaults are the paper's: the `stylegan2` preset of StyleGAN2-ADA, stopped at 40 kimg."""
 
     # Data
-    data: str  # folder of aligned square pictures
+    data: str  # folder or zip of aligned square pictures
     exclude: str | None = None  # pictures whose name occurs in this folder are left out (evaluation identities)
     resolution: int = 1024
     mirror: bool = True  # x-flips
@@ -69,7 +69,10 @@ class TrainingConfig:
 
     # The run
     seed: int = 0
-    snapshot_kimg: float = 4  # a sample grid and a resumable state every so many kimg
+    tf32: bool = False  # on GPUs: float32 products with 10-bit mantissas, faster
+    snapshot_kimg: float = 4  # a sample grid, metrics, a snapshot and a resumable state every so many kimg
+    keep_snapshots: int = 5  # the newest so many stay
+    metrics_pictures: int = 64  # training/progress_metrics.py; 0 = none
 
 
 def load_config(path, overrides=()):

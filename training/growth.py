@@ -23,7 +23,7 @@ def grow(smaller, larger):
 def fit_first_block(smaller, larger, images, seed=0, steps=150, batch=16):
     """Train the first block of a discriminator grown once to output what the smaller one's fromRGB gives.
 
-    images: uint8 [N, 3, R, R] at the larger resolution. Returns the squared error, relative to the target's, of the
+    images: Pictures at the larger resolution. Returns the squared error, relative to the target's, of the
     first and the last step.
     """
     block = getattr(larger, f"b{larger.img_resolution}")

@@ -19,9 +19,10 @@ from stylegan2 import Discriminator, Generator
 
 from . import distributed, snapshots, stopping
 from .augment import AugmentPipe
-from .dataset import batch_at, load_images, training_names
+from .dataset import DatasetError, Pictures, batches, training_names
 from .growth import fit_first_block, grow
 from .identity_losses import IdentityLosses
+from .progress_metrics import ProgressMetrics
 from .reconstruction import Reconstruction
 from .shares import Share
 from .warm_start import warm_start
@@ -32,9 +33,10 @@ PHASES = ("G", "path length", "D", "R1")  # of a step; each has its own random n
 def train(config, out, device="cpu", progress=True):
     """Run `config` (a TrainingConfig) in the folder `out` until `config.kimg`; resumes what lies there.
 
-    Writes `config.yaml`, `stats.jsonl`, TensorBoard events, `samples-*.png`, `snapshot.safetensors` (G_ema and D) and
-    `state.pt`. Returns the path of the snapshot. Raises stopping.Stopped after SIGINT or SIGTERM, FloatingPointError
-    when a loss is no longer finite (the last state and snapshot stay as they are).
+    Writes `config.yaml`, `log.txt`, `stats.jsonl`, `metrics.jsonl`, TensorBoard events, `samples-*.png`,
+    `snapshot-*.safetensors` (G_ema and D; `snapshot.safetensors` is the newest) and `state.pt`. Returns the path of the
+    snapshot. Raises stopping.Stopped after SIGINT or SIGTERM, FloatingPointError when a loss is no longer finite (the
+    last state and snapshot stay as they are).
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -45,7 +47,8 @@ def train(config, out, device="cpu", progress=True):
             f"a batch of {config.batch} cannot be shared by {world_size} processes"
             + (f" in portions of {config.batch_gpu}" if config.batch_gpu else "")
         )
-    images = load_images(training_names(config.data, config.exclude), config.resolution)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.tf32
+    images = Pictures(training_names(config.data, config.exclude), config.resolution)
     run = Run(config, device)
     if rank == 0:
         snapshots.write_config(config, out)
@@ -67,18 +70,33 @@ def train(config, out, device="cpu", progress=True):
 def advance(run, images, out, received, progress):
     """Steps until `kimg` is reached; raises Stopped, with the state saved, once a signal is in `received`."""
     config, rank = run.config, distributed.rank()
-    log = snapshots.Log(out, run, progress) if rank == 0 else None
+    total = 1000 * config.kimg
+    log = metrics = None
+    if rank == 0:
+        log = snapshots.Log(out, run, progress)
+        log.note(run, f"{'resumed' if run.seen else 'started'} on {run.device} in {distributed.world_size()} processes")
+        metrics = ProgressMetrics(run, images) if config.metrics_pictures else None
     next_snapshot = run.seen + 1000 * config.snapshot_kimg
-    while run.seen < 1000 * config.kimg:
-        real = batch_at(images, run.seen, config.batch, config.seed, config.mirror)
+    share = Share(rank, distributed.world_size(), config.batch, run.device)
+    pictures = batches(images, run.seen, config.batch, config.seed, config.mirror, share)
+    while run.seen < total:
+        try:
+            real = next(pictures)
+        except DatasetError:
+            if rank == 0:
+                snapshots.write(run, out)
+            raise
         started = time.perf_counter()
         statistics = run.train_step(real)
         if log is not None:
             log.add(run, statistics, time.perf_counter() - started)
         number = stopping.requested(received, run.device)
-        if number or run.seen >= next_snapshot or run.seen >= 1000 * config.kimg:
+        if number or run.seen >= min(next_snapshot, total):
             if rank == 0:
                 snapshots.write(run, out)
+                log.note(run, "snapshot and state written", shown=False)
+                if metrics is not None and not number:
+                    log.write(run, metrics(run.G_ema), "metrics.jsonl")
             next_snapshot = run.seen + 1000 * config.snapshot_kimg
         if number:
             raise stopping.Stopped(number)
@@ -129,7 +147,7 @@ class Run:
         self.step = self.seen = 0
 
     def train_step(self, real):
-        """Show D one batch of real pictures, [batch, 3, R, R], of which this process takes its share.
+        """Show D one batch of real pictures; `real` is this process's share of it, [batch / processes, 3, R, R].
 
         Returns {statistic: float}. Raises FloatingPointError, before any weight is touched, when a loss is not finite.
         """
@@ -161,10 +179,10 @@ class Run:
         rank, world_size = distributed.rank(), distributed.world_size()
         rounds = portions(self.config, world_size)
         totals = {}
-        for index in range(rank, rounds * world_size, world_size):
+        for part in range(rounds):
             torch.manual_seed(self.config.seed * 1_000_003 + 4 * self.step + PHASES.index(name))
-            share = Share(index, rounds * world_size, self.config.batch, self.device)
-            pictures = share.of(real).to(self.device, memory_format=torch.channels_last)
+            share = Share(rank + part * world_size, rounds * world_size, self.config.batch, self.device)
+            pictures = real[part::rounds].to(self.device, memory_format=torch.channels_last)
             loss, statistics = loss_of(share, pictures)
             if not torch.isfinite(loss):
                 values = ", ".join(f"{key} {value:.3g}" for key, value in statistics.items())
@@ -218,9 +236,13 @@ class Run:
         with torch.no_grad():
             fake = self.G.synthesis(self._w_plus_of_batch(share, real), noise=share.noise(self.G))
         real_logits, fake_logits = self.D(self._augmented(real, share)), self.D(self._augmented(fake, share))
-        self.sign_sum += real_logits.detach().sign().mean().item()
+        statistics = {}
+        for name, logits in (("real", real_logits.detach()), ("fake", fake_logits.detach())):
+            statistics[f"logits_{name}"] = logits.mean().item()
+            statistics[f"signs_{name}"] = logits.sign().mean().item()
+            statistics[f"spread_{name}"] = logits.std(correction=0).item()
+        self.sign_sum += statistics["signs_real"]
         self.sign_count += 1
-        statistics = {"logits_real": real_logits.mean().item(), "logits_fake": fake_logits.mean().item()}
         loss = adversarial.discriminator_loss(real_logits, fake_logits)
         return loss, statistics | {"loss_D": loss.item()}
 
@@ -299,11 +321,7 @@ def build_networks(config):
     if config.g_real:
         start = stylegan2.checkpoints.load(config.g_real)
         g_real = start["G_ema"]
-        if g_real.img_resolution != config.resolution:
-            raise ValueError(
-                f"{config.g_real}: draws {g_real.img_resolution}x{g_real.img_resolution}, "
-                f"but the run's resolution is {config.resolution}"
-            )
+        check_sizes(config.g_real, g_real, config)
         return copy.deepcopy(g_real), start["D"], g_real.eval().requires_grad_(False)
     widths = dict(
         channel_base=config.channel_base, channel_max=config.channel_max, num_fp16_res=config.num_fp16_res,
@@ -314,9 +332,26 @@ def build_networks(config):
     D = Discriminator(0, config.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})
     if config.init:
         start = stylegan2.checkpoints.load(config.init)
+        check_sizes(config.init, start["G_ema"], config, may_grow=True)
         grow(start["G_ema"], G)
         grow(start["D"], D)
     return G, D, None
+
+
+def check_sizes(path, G, config, may_grow=False):
+    """Raise ValueError when the generator of a checkpoint has other sizes than the run's configuration says."""
+    found = {
+        "resolution": G.img_resolution, "z_dim": G.z_dim, "w_dim": G.w_dim, "mapping_layers": G.mapping.num_layers,
+    }  # fmt: skip
+    differ = {key: value for key, value in found.items() if value != getattr(config, key)}
+    if may_grow and found["resolution"] <= config.resolution:
+        differ.pop("resolution", None)
+    if differ:
+        said = ", ".join(
+            f"{key} = {value} (the configuration: {getattr(config, key)})" for key, value in differ.items()
+        )
+        remedy = " ".join(f"--set {key}={value}" for key, value in differ.items())
+        raise ValueError(f"{path}: its generator has {said}; use {remedy}, or another checkpoint")
 
 
 def load_w_plus(path, G):

@@ -1,6 +1,8 @@
 """What a run leaves on disk: statistics, sample grids, snapshots for inference, and the state to resume from."""
 
 import json
+import os
+import shutil
 import time
 from pathlib import Path
 
@@ -17,13 +19,14 @@ NETWORK_KEYS = ("resolution", "z_dim", "w_dim", "mapping_layers", "channel_base"
 
 
 class Log:
-    """Averages the statistics of many steps into one line of `stats.jsonl` and TensorBoard, with a progress bar."""
+    """The run's diary: averages of many steps in `stats.jsonl`, metrics in `metrics.jsonl`, both in TensorBoard; events
+    in `log.txt`; a progress bar."""
 
     def __init__(self, out, run, progress, every=50):
         from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
 
-        self.path, self.every = Path(out) / "stats.jsonl", every
+        self.out, self.every = Path(out), every
         self.writer = SummaryWriter(out)
         total = int(1000 * run.config.kimg)
         self.bar = tqdm(total=total, initial=run.seen, unit="img", disable=not progress, mininterval=10)
@@ -42,21 +45,51 @@ class Log:
         if run.step % self.every:
             return
         line = {name: self.sums[name] / self.counts[name] for name in self.sums}
-        line["images_per_second"] = self.images / self.seconds
-        for name, value in line.items():
-            self.writer.add_scalar(name, value, run.seen)
-        with open(self.path, "a") as file:
-            file.write(json.dumps({"kimg": run.seen / 1000, "time": time.time()} | line) + "\n")
+        self.write(run, line | {"images_per_second": self.images / self.seconds})
         self.bar.set_postfix({k: f"{v:.3g}" for k, v in line.items() if k in ("loss_G", "loss_D", "augment_p")})
+        for sign in signs_of_collapse(line):
+            self.note(run, f"warning: {sign}")
         self._clear()
+
+    def write(self, run, values, file="stats.jsonl"):
+        """{name: float} of this moment to `file`, TensorBoard and `log.txt`."""
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, run.seen)
+        with open(self.out / file, "a") as lines:
+            lines.write(json.dumps({"kimg": run.seen / 1000, "time": time.time()} | values) + "\n")
+        self.note(run, "  ".join(f"{name} {value:.4g}" for name, value in values.items()), shown=False)
+
+    def note(self, run, text, shown=True):
+        """One line of `log.txt`, also on the screen if `shown`."""
+        with open(self.out / "log.txt", "a") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {run.seen / 1000:8.3f} kimg  {text}\n")
+        if shown and not self.bar.disable:
+            self.bar.write(text)
+
+
+def signs_of_collapse(statistics):
+    """What in the averages of some steps says that a run has gone wrong; a list of sentences."""
+    signs = []
+    if statistics["signs_real"] > 0.95 and statistics["signs_fake"] < -0.95:
+        signs.append(
+            "D tells almost every picture apart, so G learns nothing from it; raise r1_gamma, or start again from an "
+            "earlier snapshot with a lower lr"
+        )
+    if statistics["spread_fake"] < 0.01 * statistics["spread_real"]:
+        signs.append("D sees no difference among generated pictures: G has collapsed; go back to an earlier snapshot")
+    return signs
 
 
 def write(run, out):
-    """Sample grid, `snapshot.safetensors` (G_ema, D) and `state.pt`, each written atomically."""
+    """Sample grid, `snapshot-KIMG.safetensors` (G_ema, D; the newest also as `snapshot.safetensors`) and `state.pt`,
+    each written atomically; of the snapshots the newest `keep_snapshots` stay."""
     out = Path(out)
     sample_grid(run).save(out / f"samples-{run.seen // 1000:06d}.png")
     card = {"kimg": run.seen / 1000, "config": without_paths(run.config.__dict__)}
-    stylegan2.checkpoints.save(out / "snapshot.safetensors", {"G_ema": run.G_ema, "D": run.D}, card)
+    snapshot = out / f"snapshot-{run.seen // 1000:06d}.safetensors"
+    stylegan2.checkpoints.save(snapshot, {"G_ema": run.G_ema, "D": run.D}, card)
+    with written_atomically(out / "snapshot.safetensors") as unfinished:
+        _same_file(snapshot, unfinished)
     state = {
         "G": run.G.state_dict(),
         "D": run.D.state_dict(),
@@ -73,14 +106,25 @@ def write(run, out):
     }
     with written_atomically(out / "state.pt") as unfinished:
         torch.save(state, unfinished)
+    for old in sorted(out.glob("snapshot-*.safetensors"))[: -run.config.keep_snapshots]:
+        old.unlink()
+
+
+def _same_file(source, target):
+    """A second name for a file; a copy where the file system knows no such thing."""
+    try:
+        target.unlink(missing_ok=True)
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 @torch.no_grad()
 def write_w_plus(run, images, out):
     """`w_plus.npz`: the encoder's w+ of every training picture, float16 [N, num_ws, w_dim]."""
     parts = []
-    for part in images.split(64):
-        x = (part.float() / 127.5 - 1).to(run.device, memory_format=torch.channels_last)
+    for part in torch.arange(len(images)).split(64):
+        x = (images[part.tolist()].float() / 127.5 - 1).to(run.device, memory_format=torch.channels_last)
         parts.append(run.reconstruction.encode(x, run.G_ema.mapping.w_avg).half().cpu())
     with written_atomically(Path(out) / "w_plus.npz") as unfinished:
         np.savez(unfinished, w_plus=torch.cat(parts).numpy())

@@ -19,7 +19,7 @@ from .shares import Share
 def warm_start(run, images, out, received=(), progress=True):
     """Train run.G (in place) for `warm_start_kimg` as a decoder, and give D the encoder's trunk.
 
-    images: uint8 [N, 3, R, R]. Loss per picture: `Reconstruction.loss` plus, for the quarter that goes through z,
+    images: Pictures. Loss per picture: `Reconstruction.loss` plus, for the quarter that goes through z,
     `warm_start_kl` x KL(q(z|x) | N(0, 1)) in nats. Every `snapshot_kimg` the state goes to `out/warm_start.pt`, from
     where a stopped run goes on, and a grid of pictures and reconstructions beside it. Returns the last batch's
     {"error", "kl"}. Raises Stopped, with the state saved, once a signal is in `received`.
@@ -49,7 +49,7 @@ def warm_start(run, images, out, received=(), progress=True):
             raise stopping.Stopped(number)
         torch.manual_seed(config.seed * 1_000_003 + position)
         share = Share(rank, world_size, config.batch, run.device)
-        x = share.of(batch_at(images, position, config.batch, config.seed, config.mirror))
+        x = batch_at(images, position, config.batch, config.seed, config.mirror, share)
         x = x.to(run.device, memory_format=torch.channels_last)
         mean, log_variance, w_plus = network.encoder(x, G.mapping.w_avg)
         part = max(len(x) // 4, 1)  # goes through z

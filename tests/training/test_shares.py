@@ -13,7 +13,7 @@ from training.shares import Share
 SETTINGS = dict(
     resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8, num_fp16_res=0, batch=8,
     kimg=0.064, ema_kimg=0.01, snapshot_kimg=100, r1_interval=2, pl_interval=2, ada_kimg=0.1, ada_target=-1.0,
-    mirror=False,
+    mirror=False, metrics_pictures=0,
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from training.stopping import Stopped
 
 SETTINGS = dict(
     resolution=8, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8, num_fp16_res=0, batch=4,
-    kimg=0.3, ema_kimg=0.01, snapshot_kimg=0.02, r1_interval=2, pl_interval=2, ada_kimg=0.1,
+    kimg=0.3, ema_kimg=0.01, snapshot_kimg=0.02, r1_interval=2, pl_interval=2, ada_kimg=0.1, metrics_pictures=0,
 )  # fmt: skip
 
 
