@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py synthesis
     python scripts/benchmark.py inversion --resolution 256
+    python scripts/benchmark.py training --resolution 128 --batch 16
     python scripts/benchmark.py ops --device cuda
 
 plain: every sample's own modulated weight in a grouped convolution, dense 2-D FIR filters after explicit zero
@@ -25,8 +26,10 @@ DTYPES = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "float16",
 
 
 @click.command(help=__doc__)
-@click.argument("what", type=click.Choice(["synthesis", "inversion", "ops"]))
-@click.option("--resolution", default=1024, show_default=True, help="Of the generator (config F widths).")
+@click.argument("what", type=click.Choice(["synthesis", "inversion", "training", "ops"]))
+@click.option(
+    "--resolution", default=1024, show_default=True, help="Of the generator (config F widths; training: the demo's)."
+)
 @click.option("--batch", default=1, show_default=True)
 @click.option("--repeats", default=5, show_default=True, help="The median of so many runs, after one to warm up.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu"]), show_default=True)
@@ -200,6 +203,43 @@ def measure_inversion(variant, resolution, batch, repeats, device, dtype):
     return _timed(step, variant, repeats, device)
 
 
+def measure_training(variant, resolution, batch, repeats, device, dtype):
+    """One step of Eq. 3 as train.py makes it: G with sketch and colour loss, D, ADA, and its share of R1."""
+    import tempfile
+
+    import torch
+
+    from stylegan2 import Discriminator, Generator, checkpoints
+    from training.config import TrainingConfig
+    from training.loop import Run
+
+    _set_precision(device, dtype)
+    if variant == "plain":
+        use_plain_formulation()
+        torch.channels_last = torch.contiguous_format  # in this process only
+    half = 4 if dtype in ("float16", "bfloat16") else 0
+    widths = dict(channel_base=2048, channel_max=128, num_fp16_res=half, conv_clamp=256 if half else None)
+    sizes = dict(resolution=resolution, z_dim=128, w_dim=128, mapping_layers=4)
+    losses = dict(sketch_size=resolution, sketch_weight=1e-5, color_size=resolution, color_kernel=7, color_sigma=5)
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        G = Generator(128, 0, 128, resolution, 3, {"num_layers": 4}, widths)
+        D = Discriminator(0, resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})
+        checkpoints.save(file.name, {"G_ema": G, "D": D})
+        run = Run(TrainingConfig(data="", g_real=file.name, batch=batch, pl_weight=0, **sizes, **losses), device)
+    real = torch.rand([batch, 3, resolution, resolution]) * 2 - 1
+
+    def step():
+        run.step = 1  # one of the steps without R1
+        run.train_step(real)
+
+    ordinary = _timed(step, variant, repeats, device)
+    r1 = _timed(lambda: run._phase("R1", run._r1_loss, real), variant, repeats, device)
+    return {
+        "seconds": ordinary["seconds"] + r1["seconds"] / run.config.r1_interval,
+        "peak_bytes": r1["peak_bytes"],
+    }
+
+
 OPS = [
     {"op": "upfirdn2d up 2", "channels": 32},
     {"op": "upfirdn2d filter", "channels": 32},
@@ -215,10 +255,7 @@ def measure_op(op, channels, variant, resolution, batch, repeats, device, dtype)
 
     from stylegan2 import ops
 
-    if dtype == "tf32":
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    elif device == "cuda":
-        torch.backends.cudnn.allow_tf32 = False
+    _set_precision(device, dtype)
     kind = getattr(torch, "float32" if dtype == "tf32" else dtype)
     layout = torch.contiguous_format if variant == "plain" else torch.channels_last
     f = ops.setup_filter([1, 3, 3, 1], device=device)
@@ -247,21 +284,31 @@ def measure_op(op, channels, variant, resolution, batch, repeats, device, dtype)
     return _timed(step, variant, repeats, device) | {"bytes": moved}
 
 
+def _set_precision(device, dtype):
+    """Of float32 products on the GPU, and which half precision the half-precision blocks use."""
+    import torch
+
+    import stylegan2.discriminator
+    import stylegan2.generator
+    from stylegan2 import layers
+
+    if device == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == "tf32"
+    if dtype in ("float16", "bfloat16"):
+        for module in (stylegan2.generator, stylegan2.discriminator, layers):
+            module.half_dtype = lambda device: getattr(torch, dtype)
+
+
 def _generator(variant, resolution, batch, device, dtype):
     """A config-F generator with random weights, frozen, and random w+."""
     import torch
 
-    from stylegan2 import Generator, layers
+    from stylegan2 import Generator
 
     if variant == "plain":
         use_plain_formulation()
-    if device == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == "tf32"
+    _set_precision(device, dtype)
     half = dtype in ("float16", "bfloat16")
-    if half:
-        import stylegan2.generator
-
-        stylegan2.generator.half_dtype = layers.half_dtype = lambda device: getattr(torch, dtype)
     torch.manual_seed(0)
     widths = dict(channel_base=32768, channel_max=512, num_fp16_res=4 if half else 0, conv_clamp=256 if half else None)
     G = Generator(512, 0, 512, resolution, 3, {"num_layers": 8}, widths).eval().requires_grad_(False)
@@ -309,7 +356,12 @@ def _graphed(step):
     return graph.replay
 
 
-MEASURES = {"synthesis": measure_synthesis, "inversion": measure_inversion, "ops": measure_op}
+MEASURES = {
+    "synthesis": measure_synthesis,
+    "inversion": measure_inversion,
+    "training": measure_training,
+    "ops": measure_op,
+}
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,176 @@
+"""The paper's ablation of the identity losses: fine-tune with both, without the sketch loss, without the colour loss
+and with neither, and measure what each one keeps.
+
+    python scripts/ablation_losses.py configs/demo_rendering128.yaml --out runs/ablation
+
+Runs that are not there yet are trained first (OUT/full, OUT/no_sketch, ...; stopped ones go on). Over the same latents:
+identity   dlib's embedding distance between g_real's and g_rendering's picture (what the losses are for)
+sketch     Eq. 1, colour: Eq. 2, as the configuration sets them
+rendered   feature distance to the rendered training set (the style; metrics/feature_distance.py, not an FID)
+Writes table.md, table.csv, results.json and sheet.png (latents in columns, generators in rows).
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+VARIANTS = {
+    "full": {},
+    "no_sketch": {"sketch_weight": 0},
+    "no_color": {"color_weight": 0},
+    "no_identity": {"sketch_weight": 0, "color_weight": 0},
+}
+COLUMNS = ("identity", "sketch", "color", "rendered")
+PORTION = 8
+
+
+@click.command(help=__doc__)
+@click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, for all runs.")
+@click.option("--processes", default=1, show_default=True, help="Per training run (torchrun).")
+@click.option("--count", default=192, show_default=True, help="Latents.")
+@click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
+def main(config, out, overrides, processes, count, device):
+    import weights
+    from training.config import ConfigError, load_config
+    from training.dataset import DatasetError
+
+    try:
+        settings = load_config(config, overrides)
+        snapshots = {}
+        for name, change in VARIANTS.items():
+            assignments = [*overrides, *(f"{key}={value}" for key, value in change.items())]
+            snapshots[name] = train(config, out / name, assignments, processes, settings.kimg)
+        results, rows = measure(settings, snapshots, count, weights.pick_device(device))
+    except (ConfigError, DatasetError, weights.WeightsError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    write(out, results, rows, snapshots, count)
+
+
+def train(config, out, assignments, processes, kimg):
+    """The snapshot of a finished run; trains it, or what is left of it, first."""
+    snapshot = out / "snapshot.safetensors"
+    if snapshot.is_file():
+        import weights
+
+        if weights.card(snapshot)["kimg"] >= kimg:
+            return snapshot
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
+    sets = [part for assignment in assignments for part in ("--set", assignment)]
+    subprocess.run([*launcher, ROOT / "train.py", config, "--out", out, *sets], check=True)
+    return snapshot
+
+
+def measure(settings, snapshots, count, device):
+    """({name: {column: values}}, rows of pictures): per-latent values; of `rendered` bootstrap values."""
+    import torch
+    from tqdm import tqdm
+
+    from losses.color import color_loss
+    from losses.perceptual import load_perceptual
+    from losses.sketch import sketch_loss
+    from metrics.feature_distance import pooled_features
+    from metrics.identity import embedding, identity_distance
+    from project import to_pixels
+    from sketch.checkpoints import load_sketch_extractor
+    from stylegan2.checkpoints import load_generator
+    from training.dataset import Pictures, training_names
+
+    s = settings
+    g_real = load_generator(s.g_real).to(device)
+    generators = {name: load_generator(path).to(device) for name, path in snapshots.items()}
+    embedded, perceptual = load_perceptual().to(device), load_perceptual(s.perceptual_weights_file).to(device)
+    extractor = load_sketch_extractor(s.sketch_weights_file).to(device)
+    pictures = Pictures(training_names(s.data, s.exclude), s.resolution)
+    chosen = torch.linspace(0, len(pictures) - 1, min(4 * count, len(pictures))).long().tolist()
+    real = [pooled_features(embedded, pictures[chosen[i : i + PORTION]].to(device).float() / 127.5 - 1).cpu()
+            for i in range(0, len(chosen), PORTION)]  # fmt: skip
+    z = torch.randn([count, g_real.z_dim], generator=torch.Generator().manual_seed(3)).to(device)
+
+    results = {name: {column: [] for column in COLUMNS} for name in generators}
+    rows = {"g_real": []} | {name: [] for name in generators}
+    with torch.no_grad():
+        for w_plus in tqdm(g_real.mapping(z).split(PORTION), desc="latents"):
+            x = g_real.synthesis(w_plus, noise_mode="const")
+            rows["g_real"] += list(to_pixels(x))
+            faces = [embedding(pixels) for pixels in to_pixels(x)]
+            for name, G in generators.items():
+                y = G.synthesis(w_plus, noise_mode="const")
+                rows[name] += list(to_pixels(y))
+                values = results[name]
+                values["identity"] += [identity_distance(embedding(p), face) for p, face in
+                                       zip(to_pixels(y), faces, strict=True)]  # fmt: skip
+                values["rendered"].append(pooled_features(embedded, y).cpu())
+                for a, b in zip(x.split(1), y.split(1), strict=True):
+                    sketch = sketch_loss(extractor, a, b, s.sketch_size, s.sketch_reduction)
+                    color = color_loss(perceptual, a, b, s.color_size, s.color_kernel, s.color_sigma)
+                    values["sketch"].append(float(sketch))
+                    values["color"].append(float(color))
+    real = torch.cat(real)
+    for values in results.values():
+        values["rendered"] = bootstrap_frechet(torch.cat(values["rendered"]), real)
+    return results, rows
+
+
+def bootstrap_frechet(features, real, samples=200):
+    """Feature distances of resampled pictures; the first value is that of the sample itself."""
+    import torch
+
+    from metrics.feature_distance import frechet_distance
+
+    generator = torch.Generator().manual_seed(0)
+    values = [frechet_distance(features, real)]
+    for _ in range(samples):
+        index = torch.randint(0, len(features), [len(features)], generator=generator)
+        values.append(frechet_distance(features[index], real))
+    return values
+
+
+def write(out, results, rows, snapshots, count):
+    import csv
+
+    import numpy as np
+
+    import weights
+    from alignment import write_png
+    from metrics.paired import bootstrap_mean
+    from postprocess.sheet import contact_sheet
+
+    summary = {}
+    for name, values in results.items():
+        summary[name] = {column: bootstrap_mean(values[column]) for column in COLUMNS[:3]}
+        low, high = np.quantile(values["rendered"][1:], [0.025, 0.975]) - np.mean(values["rendered"][1:])
+        middle = values["rendered"][
+            0
+        ]  # resampling repeats pictures, which adds to the distance: only the width is used
+        summary[name]["rendered"] = (middle, middle + low, middle + high)
+    lines = ["| losses | identity (dlib) | sketch (Eq. 1) | colour (Eq. 2) | to the rendered set |", "| --- " * 5 + "|"]
+    for name, columns in summary.items():
+        cells = [f"{mean:.4g} [{low:.4g}, {high:.4g}]" for mean, low, high in columns.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    table = "\n".join(lines)
+    click.echo(f"{count} latents, 95% bootstrap intervals, smaller is closer\n{table}")
+    (out / "table.md").write_text(table + "\n")
+    with open(out / "table.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["losses", *(f"{c} {part}" for c in COLUMNS for part in ("mean", "low", "high"))])
+        writer.writerows([name, *(v for c in columns.values() for v in c)] for name, columns in summary.items())
+    used = {name: weights.sha256(path) for name, path in snapshots.items()}
+    report = {"count": count, "weights": used, "summary": summary, "values": results}
+    (out / "results.json").write_text(json.dumps(report, indent=1))
+    columns = range(0, count, max(count // 8, 1))
+    write_png(out / "sheet.png", contact_sheet([[(n, p[i]) for i in columns] for n, p in rows.items()], tile=160))
+    click.echo(f"look at {out / 'sheet.png'}")
+
+
+if __name__ == "__main__":
+    main()
