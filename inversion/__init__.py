@@ -1,5 +1,11 @@
-"""From a portrait to the latent that draws it."""
+"""From a portrait to the latent that draws it.
 
-from .latent_optimization import Inversion, latent_optimization
+Every method has the same form, method(generator, target, perceptual, *, steps, start, on_step, ...) -> Inversion.
+"""
 
-__all__ = ["Inversion", "latent_optimization"]
+from .common import Inversion
+from .image2stylegan import image2stylegan
+from .latent_optimization import latent_optimization
+from .pivotal_tuning import pivotal_tuning
+
+__all__ = ["Inversion", "image2stylegan", "latent_optimization", "pivotal_tuning"]

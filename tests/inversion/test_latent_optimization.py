@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from inversion import latent_optimization
-from inversion.latent_optimization import latent_statistics, learning_rate_ramp, noise_buffers
+from inversion.common import latent_statistics, noise_buffers
+from inversion.latent_optimization import learning_rate_ramp
 from losses.noise import noise_regularization, normalize_noise
 from losses.perceptual import PerceptualNetwork
 
@@ -45,6 +46,31 @@ def test_same_call_same_result_and_generator_untouched(small_generator, perceptu
     b = latent_optimization(small_generator, target, perceptual, steps=5)
     assert torch.equal(a.w_plus, b.w_plus)
     assert all(torch.equal(v, before[k]) for k, v in small_generator.state_dict().items())
+
+
+def test_a_finished_portrait_leaves_and_the_others_go_on(small_generator, perceptual):
+    """With a stop each portrait ends where it would alone, at a step of its own."""
+    target = portraits(small_generator, [11, 12, 13])
+    whole = latent_optimization(small_generator, target, perceptual, steps=40)
+    stop = sorted(whole.history[-1]["lpips"])[1] * 1.5  # some portrait gets there, some does not
+    together = latent_optimization(small_generator, target, perceptual, steps=40, stop=stop)
+    ends = []
+    for i in range(3):
+        alone = latent_optimization(small_generator, target[i : i + 1], perceptual, steps=40, stop=stop)
+        ends.append(len(alone.history))
+        torch.testing.assert_close(alone.w_plus, together.w_plus[i : i + 1], rtol=0, atol=2e-2)
+        assert together.history[-1]["lpips"][i] == pytest.approx(alone.history[-1]["lpips"][0], rel=2e-2)
+    assert min(ends) < max(ends) == len(together.history)
+
+
+def test_w_is_one_latent_for_all_layers(small_generator, perceptual):
+    target = portraits(small_generator, [11])
+    result = latent_optimization(small_generator, target, perceptual, steps=20, space="w")
+    assert result.w_plus.shape == (1, small_generator.num_ws, 16)
+    assert (result.w_plus == result.w_plus[:, :1]).all()
+    assert result.history[-1]["lpips"][0] < result.history[0]["lpips"][0]
+    with pytest.raises(ValueError, match="space"):
+        latent_optimization(small_generator, target, perceptual, space="s")
 
 
 def test_starts_at_the_mean_latent(small_generator, perceptual):
