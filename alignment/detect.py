@@ -49,12 +49,13 @@ def detect_faces(pixels, narrowest=None):
     pixels = np.ascontiguousarray(pixels)
     longest = max(pixels.shape[:2])
     if narrowest is None:
-        small, scale = _search_copy(pixels, max(longest / LONGEST_SIDE, 1))
+        small, scale = _search_copy(pixels)
         doublings = 1 if longest < SMALL_PICTURE else 0
         found = _search(small, doublings) or _search(small, doublings + 1)
     else:
-        small, scale = _search_copy(pixels, max(longest / LONGEST_SIDE, narrowest / DETECTABLE))
-        doublings, found = -1, _search(small, 0)
+        scale = max(longest / LONGEST_SIDE, narrowest / DETECTABLE)
+        small, doublings = _scaled_quickly(pixels, scale), -1
+        found = _search(small, 0)
     if not found:  # a flat or dark picture: the predictor, too, reads differences between pixels
         pixels, small = _stretch_contrast(pixels), _stretch_contrast(small)
         found = _search(small, doublings + 1)
@@ -80,13 +81,22 @@ def drop_false_alarms(boxes):
     return [item for item in boxes if item[1] >= FAINT_SCORE] or boxes
 
 
-def _search_copy(pixels, scale):
-    """(copy with sides divided by `scale`, factor that leads back to picture pixels)."""
+def _search_copy(pixels):
+    """(copy reduced to LONGEST_SIDE where larger, factor that leads back to picture pixels)."""
     height, width = pixels.shape[:2]
-    if scale == 1:
+    scale = max(height, width) / LONGEST_SIDE
+    if scale <= 1:
         return pixels, 1.0
     size = max(round(width / scale), 1), max(round(height / scale), 1)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)), scale
+
+
+def _scaled_quickly(pixels, scale):
+    """A copy with sides divided by `scale`, which may enlarge it."""
+    import cv2
+
+    size = max(round(pixels.shape[1] / scale), 1), max(round(pixels.shape[0] / scale), 1)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC)
 
 
 def _search(pixels, doublings):
