@@ -33,7 +33,8 @@ def power_of_two(context, parameter, value):
 @click.option("--review", "reviews", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
               help="A file that review.html saved: what is ticked there is left out. Repeatable.")  # fmt: skip
 @click.option("--min-side", type=click.FloatRange(16), help="Of the crop, in pixels of its picture.  [default: SIZE]")
-@click.option("--min-sharpness", default=3.0, show_default=True, help="Detail of the face; report.json has the range.")
+@click.option("--min-sharpness", type=float, help="Of the face; report.json has the range.  [default: by SIZE, "
+              "faces blurred by about 1.5 pixels go]")  # fmt: skip
 @click.option("--max-yaw", default=45.0, show_default=True, help="Degrees to either side.")
 @click.option("--max-faces", default=1, show_default=True, help="Pictures with more faces are left out.")
 @click.option("--max-difference", default=20, show_default=True, type=click.IntRange(-1, 255),
@@ -44,8 +45,10 @@ def main(sources, out, size, kind, workers, reviews, min_side, min_sharpness, ma
     from alignment import AlignmentError
     from training.preparation import PreparationError
     from training.preparation.filters import Limits
+    from training.preparation.measure import usual_limit
     from training.preparation.steps import prepare_dataset
 
+    min_sharpness = usual_limit(size) if min_sharpness is None else min_sharpness
     limits = Limits(min_side or size, min_sharpness, max_yaw, max_faces, max_difference)
     try:
         report = prepare_dataset(sources, out, size, kind, limits, reviews, workers, rate)

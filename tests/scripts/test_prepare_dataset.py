@@ -98,7 +98,7 @@ def test_everything_has_its_reason(ugly, prepared):
     assert reasons == {name: reason for name, reason in ugly[1].items() if reason}
     numbers = {row["reason"]: (row["number"], row["limit"]) for row in rejected(out)}
     assert numbers["several faces"] == ("2", "1") and numbers["no face"] == ("0", "1")
-    assert 80 < float(numbers["small"][0]) < 150 and float(numbers["blurred"][0]) < 3
+    assert 80 < float(numbers["small"][0]) < 150 and float(numbers["blurred"][0]) < 10
     assert 0 <= int(numbers["duplicate"][0]) <= 20
     assert "cut.jpg" not in next(row["detail"] for row in rejected(out) if row["picture"].endswith("cut.jpg"))
 
@@ -122,7 +122,7 @@ def test_the_set_and_its_reports(prepared):
 def test_again_does_nothing_again_and_reviews_are_read(ugly, prepared, monkeypatch):
     out, _ = prepared
     before, changed = stored(out / "dataset.zip"), (out / "dataset.zip").stat().st_mtime_ns
-    monkeypatch.setattr(steps, "prepare", None)  # it cannot be called any more
+    monkeypatch.setattr(steps, "prepare", lambda *arguments, **options: pytest.fail("done before"))
     result = run(*ugly[0], "-o", out, *OPTIONS)
     assert result.exit_code == 0, result.output
     assert json.loads((out / "report.json").read_text())["cut_now"] == 0
@@ -149,7 +149,8 @@ def test_looser_limits_cut_only_what_they_admit(ugly, prepared):
     assert result.exit_code == 0, result.output
     report = json.loads((out / "report.json").read_text())
     # copies and pair are admitted, the blurred one was judged by its crop: only pair and blurred are done again
-    assert report["kept"] == 7 and report["cut_now"] == 2 and set(report["rejected"]) == {"unreadable", "no face", "small"}
+    assert report["kept"] == 7 and report["cut_now"] == 2
+    assert set(report["rejected"]) == {"unreadable", "no face", "small"}
 
 
 def test_urls(faces, tmp_path):
@@ -196,20 +197,25 @@ def test_bad_input_is_refused_in_one_line(tmp_path):
     assert "no face stays (1 no face)" in message and not (tmp_path / "out" / "dataset.zip").exists()
 
 
+def mount(folder, options):
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a file system needs root")
+
+
 def test_no_write_permission(faces, tmp_path):
-    if os.geteuid() == 0 and not os.path.exists("/proc/self"):
-        pytest.skip("root may write anywhere")
     (tmp_path / "in").mkdir()
     faces[0].save(tmp_path / "in" / "a.png")
-    out = tmp_path / "out"
-    out.mkdir()
-    if os.geteuid() == 0:
-        target = "/proc/self/out"  # not even root may make a folder here
-    else:
-        out.chmod(0o500)
-        target = out
-    message = refusal(run(tmp_path / "in", "-o", target, *OPTIONS))
-    assert str(target) in message and "cannot be written" in message
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    locked.chmod(0o500)
+    try:
+        if os.geteuid() == 0:
+            mount(locked, "ro,size=64k")  # permissions do not stop root
+        message = refusal(run(tmp_path / "in", "-o", locked / "out", *OPTIONS))
+    finally:
+        subprocess.run(["umount", "-l", str(locked)], capture_output=True)
+    assert str(locked / "out") in message and "cannot be written" in message
 
 
 @pytest.fixture
@@ -217,9 +223,7 @@ def small_disk(tmp_path):
     """A file system of 160 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
+    mount(folder, "size=160k")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
@@ -256,6 +260,7 @@ def test_full_disk_while_packing_keeps_the_old_set(prepared, ugly, monkeypatch):
 
 def test_help_is_quick():
     started = time.perf_counter()
-    code = "import sys; from scripts import prepare_dataset; sys.exit(bool({'torch', 'cv2', 'dlib', 'PIL'} & set(sys.modules)))"
+    heavy = "{'torch', 'cv2', 'dlib', 'PIL'} & set(sys.modules)"
+    code = f"import sys; from scripts import prepare_dataset; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
     assert time.perf_counter() - started < 20
