@@ -63,6 +63,8 @@ def main(sources, out, size, kind, workers, reviews, min_side, min_sharpness, ma
     click.echo(f"{report['kept']} faces of {report['pictures']} pictures in {report['dataset']}")
     for reason, count in report["rejected"].items():
         click.echo(f"  {count} left out: {reason}")
+    if report["review"]["unknown"]:
+        click.echo(f"{report['review']['unknown']} ids of the review belong to no picture here; is it of another set?")
     click.echo(f"reasons in {out / 'rejected.csv'}; now look through {report['review']['pages'][0]}")
     for url, reason in report["failed_downloads"].items():
         click.echo(f"failed: {url}: {reason}", err=True)

@@ -132,7 +132,7 @@ def test_again_does_nothing_again_and_reviews_are_read(ugly, prepared, monkeypat
         identity = page.read().split('value="')[5].split('"')[0]  # four sort orders, then the first picture
     (out.parent / "review-1.json").write_text(json.dumps({"remove": [identity, "unknown-0"]}))
     result = run(*ugly[0], "-o", out, *OPTIONS, "--review", out.parent / "review-1.json")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0 and "1 ids of the review" in result.output, result.output
     files = stored(out / "dataset.zip")
     assert len(files) == 3 and files["00000/img00000000.png"] == before["00000/img00000001.png"]
     (gone,) = [row for row in rejected(out) if row["reason"] == "review"]
@@ -151,6 +151,40 @@ def test_looser_limits_cut_only_what_they_admit(ugly, prepared):
     # copies and pair are admitted, the blurred one was judged by its crop: only pair and blurred are done again
     assert report["kept"] == 7 and report["cut_now"] == 2
     assert set(report["rejected"]) == {"unreadable", "no face", "small"}
+
+
+def test_killed_and_run_again(ugly, prepared, tmp_path):
+    """SIGKILL in the middle: no process stays behind, and the same command ends with the very set."""
+    command = [sys.executable, prepare_dataset.__file__, *ugly[0], "-o", str(tmp_path / "out"), *OPTIONS]
+    journal = tmp_path / "out/crops/64/journal.jsonl"
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    while not journal.is_file() or journal.read_bytes().count(b"\n") < 2:
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    done = journal.read_bytes().count(b"\n")
+    end = time.monotonic() + 30
+    while in_group(first.pid):
+        assert time.monotonic() < end, "workers outlive the command"
+        time.sleep(0.1)
+
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((tmp_path / "out/report.json").read_text())["cut_now"] <= 13 - done
+    out, _ = prepared
+    run(*ugly[0], "-o", out, *OPTIONS)
+    assert (tmp_path / "out/dataset.zip").read_bytes() == (out / "dataset.zip").read_bytes()
+    assert rejected(tmp_path / "out") == rejected(out)
+
+
+def in_group(group):
+    """Is any process of this process group alive?"""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_urls(faces, tmp_path):

@@ -17,10 +17,8 @@ from . import PreparationError
 from .filters import refusal
 from .sources import read_bytes
 
-SIDE_OF_BOX = 2.2  # an FFHQ square is 1.7 to 2.1 times as wide as dlib's box: a face this narrow is surely found
-NOSE = (
-    0.83  # how far the nose tip stands out, in half distances of the outer eye corners; fitted on renders of known yaw
-)
+SIDE_OF_BOX = 2.2  # an FFHQ square is 1.3 to 2.15 times as wide as dlib's box: what is narrower is surely too small
+NOSE = 0.83  # how far the nose tip stands out, in half distances of the outer eye corners; fitted on known yaws
 THUMBNAIL = 160  # pixels
 EYE_CORNERS, NOSE_TIP = (36, 45), 30  # among the 68 landmarks
 
@@ -39,7 +37,7 @@ def prepare(item, size, limits, folder):
         quads = [ffhq_quad(face.landmarks) for face in found]
     except PictureError as error:
         return record | {"error": str(error).removeprefix(f"{item.name}: ")}
-    except (ValueError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         return record | {"error": f"cannot be used ({error or 'out of memory'}); reduce or remove it"}
 
     for number, (face, quad) in enumerate(zip(found, quads, strict=True)):

@@ -86,12 +86,12 @@ def _in_folder(folder):
 
 def _in_zip(source):
     try:
-        file = _opened_zip(source)
-        members = sorted(file.infolist(), key=lambda info: info.filename)
+        with zipfile.ZipFile(source) as file:
+            members = sorted(file.infolist(), key=lambda info: info.filename)
+            members = [info for info in members if _is_picture(info.filename) and not info.is_dir()]
+            labels = _labels(f"{source}/dataset.json", lambda: file.read("dataset.json")) if members else {}
     except (zipfile.BadZipFile, OSError) as error:
         raise PreparationError(f"{source}: not a readable zip ({error}); download it again") from error
-    members = [info for info in members if _is_picture(info.filename) and not info.is_dir()]
-    labels = _labels(f"{source}/dataset.json", lambda: file.read("dataset.json")) if members else {}
     return [
         Item(f"{source}/{info.filename}", source, info.filename, labels.get(info.filename), f"{info.CRC:08x}")
         for info in members
@@ -144,5 +144,5 @@ def _labels(name, read):
 
 @functools.lru_cache(maxsize=8)
 def _opened_zip(path):
-    """One open zip a process: its directory is read once."""
+    """The zip, opened once in each process."""
     return zipfile.ZipFile(path)

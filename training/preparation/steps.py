@@ -63,6 +63,8 @@ def prepare_dataset(sources, out, size, kind, limits, reviews=(), workers=None, 
         counts = ", ".join(f"{n} {reason}" for reason, n in Counter(r.reason for r in rejections).most_common())
         raise PreparationError(f"{out}: no face stays ({counts}); see rejected.csv and lower the limits")
 
+    unknown = removed - {face["id"] for record in records.values() for face in record["faces"]}
+
     # Pack, unless the same pictures lie there already
     labels = {item.name: item.label for item in items}
     labels = [labels[record["name"]] for record, _ in kept]
@@ -89,7 +91,11 @@ def prepare_dataset(sources, out, size, kind, limits, reviews=(), workers=None, 
         "failed_downloads": failures,
         "limits": vars(limits),
         "measured": _spread(kept),
-        "review": {"pages": [str(page) for page in pages], "read": [str(path) for path in reviews]},
+        "review": {
+            "pages": [str(page) for page in pages],
+            "read": [str(path) for path in reviews],
+            "unknown": len(unknown),
+        },
         "sources": [str(source) for source in sources],
         "cut_now": len(to_do),
         "cut_per_second": round(len(to_do) / cutting, 3) if to_do else None,
