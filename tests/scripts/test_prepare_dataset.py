@@ -162,12 +162,8 @@ def test_killed_and_run_again(ugly, prepared, tmp_path):
         assert first.poll() is None, first.stderr.read()
         time.sleep(0.02)
     first.kill()
-    first.wait()
+    first.communicate(timeout=60)  # ends when the last process that holds the pipe, any worker, has ended
     done = journal.read_bytes().count(b"\n")
-    end = time.monotonic() + 30
-    while in_group(first.pid):
-        assert time.monotonic() < end, "workers outlive the command"
-        time.sleep(0.1)
 
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
@@ -176,15 +172,6 @@ def test_killed_and_run_again(ugly, prepared, tmp_path):
     run(*ugly[0], "-o", out, *OPTIONS)
     assert (tmp_path / "out/dataset.zip").read_bytes() == (out / "dataset.zip").read_bytes()
     assert rejected(tmp_path / "out") == rejected(out)
-
-
-def in_group(group):
-    """Is any process of this process group alive?"""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_urls(faces, tmp_path):

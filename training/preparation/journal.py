@@ -6,8 +6,10 @@ Every finished item is one line of a journal, so a run that was stopped, or kill
 import contextlib
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
+import threading
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
@@ -99,8 +101,15 @@ def _pool(workers):
 def _one_thread():
     """As many processes as cores: more threads would only be in each other's way. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     import cv2
 
     cv2.setNumThreads(1)
+
+
+def _end_with_parent():
+    """A parent that is killed cannot say goodbye; its processes would wait for work for ever."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)

@@ -23,7 +23,8 @@ body { font: 14px system-ui, sans-serif; margin: 0; background: #fafafa; color: 
 header { position: sticky; top: 0; padding: 8px 12px; background: #fff; border-bottom: 1px solid #ccc; z-index: 1 }
 header > * { margin-right: 14px }
 main { display: flex; flex-wrap: wrap; gap: 6px; padding: 8px }
-label { width: 160px; position: relative; cursor: pointer; font-size: 11px; content-visibility: auto; contain-intrinsic-size: 160px 190px }
+label { width: 160px; position: relative; cursor: pointer; font-size: 11px }
+label { content-visibility: auto; contain-intrinsic-size: 160px 190px }
 label input { position: absolute; opacity: 0 }
 label img { width: 160px; height: 160px; display: block }
 label:has(:focus-visible) { outline: 2px solid #06c }
