@@ -30,7 +30,7 @@ setup(
     install_requires=[
         "torch>=2.11",
         "torchvision",
-        "numpy",
+        "numpy>=2",
         "lpips",
         "dlib-bin",
         "face_recognition_models",

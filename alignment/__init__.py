@@ -10,7 +10,7 @@
 Coordinates are (x, y) in picture pixels with the centre of the first pixel at (0, 0).
 """
 
-from .crop import crop_face, ffhq_quad
+from .crop import crop_face, crop_face_quickly, ffhq_quad, quad_side
 from .detect import AlignmentError, Face, detect_faces
 from .paste import paste_face, warp_to_picture
 from .pictures import Picture, PictureError, read_picture, write_png
@@ -21,9 +21,11 @@ __all__ = [
     "Picture",
     "PictureError",
     "crop_face",
+    "crop_face_quickly",
     "detect_faces",
     "ffhq_quad",
     "paste_face",
+    "quad_side",
     "read_picture",
     "warp_to_picture",
     "write_png",

@@ -50,21 +50,30 @@ def crop_face(pixels, quad, size, transform_size=4096):
     uses 4096. Returns uint8 [size, size, 3]. Where the quad leaves the picture, the picture is mirrored, blurred and
     faded to its median colour. Raises ValueError for a wrong picture or a quad that does not touch it.
     """
-    check_picture(pixels)
-    quad = check_quad(quad)
-    image = Image.fromarray(pixels)
-    step = shrink_factor(quad, size)
-    if step > 1:
-        image = image.resize(_shrunk_size(pixels.shape, step), Image.Resampling.LANCZOS)
-        quad = quad / step
-
-    image, quad = _cut_surroundings(image, quad)
+    image, quad = _shrink_and_cut(pixels, quad, size)
     side = max(transform_size, size)
     # Pillow's QUAD puts pixel edges on integers, a quad puts pixel centres there: hence the half pixel.
     image = image.transform((side, side), Image.Transform.QUAD, (quad + 0.5).ravel(), Image.Resampling.BILINEAR)
     if size < side:
         image = image.resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(image).copy()  # [size, size, 3]
+
+
+def crop_face_quickly(pixels, quad, size):
+    """`crop_face` for many pictures: the same square in a fraction of the time, rounded where the recipe truncates.
+
+    Arguments, result and errors as there. Samples on a grid only as fine as size and picture need, in single precision:
+    within 4 grey levels of the recipe everywhere, half a level on average (the truncation).
+    """
+    import cv2
+
+    image, quad = _shrink_and_cut(pixels, quad, size)
+    side = size * min(max(int(np.ceil(quad_side(quad) / size)), 2), 4)
+    right, down = (quad[3] - quad[0]) / side, (quad[1] - quad[0]) / side
+    matrix = np.stack([right, down, quad[0] + (right + down) / 2], axis=1)  # [2, 3] pixel of the grid -> of the picture
+    inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(np.asarray(image), matrix, (side, side), flags=inverse, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(Image.fromarray(fine).resize((size, size), Image.Resampling.LANCZOS)).copy()  # [size, size, 3]
 
 
 def sampled_quad(quad, size, shape):
@@ -104,6 +113,18 @@ def check_quad(quad):
     if np.abs(quad[0] + right + down - quad[2]).max() > 1e-3:
         raise ValueError("the quad is not a parallelogram")
     return quad
+
+
+def _shrink_and_cut(pixels, quad, size):
+    """(image, quad in it): what both ways of sampling begin with."""
+    check_picture(pixels)
+    quad = check_quad(quad)
+    image = Image.fromarray(pixels)
+    step = shrink_factor(quad, size)
+    if step > 1:
+        image = image.resize(_shrunk_size(pixels.shape, step), Image.Resampling.LANCZOS)
+        quad = quad / step
+    return _cut_surroundings(image, quad)
 
 
 def _shrunk_size(shape, step):

@@ -43,21 +43,23 @@ class Picture:
     notes: tuple[str, ...]
 
 
-def read_picture(path):
+def read_picture(path, content=None):
     """Read a picture of any format that Pillow knows as a `Picture`.
 
+    content: the bytes of the file, where it is no file of its own (a member of a zip); `path` then only names it.
     Raises PictureError for a missing, empty, damaged, too small (below 32 pixels on a side) or too large (over 200
     Mpixel) file, and for sample values that have no clear meaning.
     """
-    path = Path(path)
-    if not os.path.exists(path):
-        raise PictureError(f"{path}: no such file; check the path")
-    if not os.path.isfile(path):
-        raise PictureError(f"{path}: not a file; give the path of one picture")
-    if path.stat().st_size == 0:
+    if content is None:
+        path = Path(path)
+        if not os.path.exists(path):
+            raise PictureError(f"{path}: no such file; check the path")
+        if not os.path.isfile(path):
+            raise PictureError(f"{path}: not a file; give the path of one picture")
+    if (path.stat().st_size if content is None else len(content)) == 0:
         raise PictureError(f"{path}: the file is empty; export or download it again")
 
-    with _open(path) as image:
+    with _open(path, content) as image:
         width, height = image.size
         if width * height > MOST_PIXELS:
             raise PictureError(f"{path}: {width} x {height} pixels, over 200 million; reduce the picture first")
@@ -97,14 +99,14 @@ def write_png(path, pixels):
         Image.fromarray(pixels).save(unfinished, format="PNG")
 
 
-def _open(path):
+def _open(path, content):
     """Open without decoding; our own size limit in place of Pillow's two (a warning, then an error)."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path)
+            return Image.open(path if content is None else io.BytesIO(content))
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path}: over 200 million pixels; reduce the picture first") from error
     except UnidentifiedImageError as error:

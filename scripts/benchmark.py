@@ -4,6 +4,7 @@
     python scripts/benchmark.py inversion --resolution 256
     python scripts/benchmark.py training --resolution 128 --batch 16
     python scripts/benchmark.py ops --device cuda
+    python scripts/benchmark.py dataset                 # see scripts/benchmark_dataset.py
 
 plain: every sample's own modulated weight in a grouped convolution, dense 2-D FIR filters after explicit zero
 insertion, bias, activation and gain one after the other. plain+kept memory: the same where the process keeps freed
@@ -26,10 +27,8 @@ DTYPES = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "float16",
 
 
 @click.command(help=__doc__)
-@click.argument("what", type=click.Choice(["synthesis", "inversion", "training", "ops"]))
-@click.option(
-    "--resolution", default=1024, show_default=True, help="Of the generator (config F widths; training: the demo's)."
-)
+@click.argument("what", type=click.Choice(["synthesis", "inversion", "training", "ops", "dataset"]))
+@click.option("--resolution", default=1024, show_default=True, help="Config F widths; training: those of the demo.")
 @click.option("--batch", default=1, show_default=True)
 @click.option("--repeats", default=5, show_default=True, help="The median of so many runs, after one to warm up.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu"]), show_default=True)
@@ -46,6 +45,13 @@ def main(what, resolution, batch, repeats, device, dtypes, graph, out, measure):
             weights.keep_freed_memory()
         settings["variant"] = settings["variant"].removesuffix("+kept memory")
         click.echo(json.dumps(MEASURES[what](**settings)))
+        return
+    if what == "dataset":
+        from scripts.benchmark_dataset import compare
+
+        lines = []
+        rows = compare(24, say=lambda line: (lines.append(line), click.echo(line)))
+        _keep(out, what, "cpu", "\n".join(lines), rows)
         return
     import weights
 
@@ -67,6 +73,10 @@ def main(what, resolution, batch, repeats, device, dtypes, graph, out, measure):
                 rows.append(row)
                 click.echo(_line(row))
     table = "\n".join([_line(None), "| --- " * 9 + "|", *map(_line, rows)])
+    _keep(out, what, device, table, rows)
+
+
+def _keep(out, what, device, table, rows):
     if out:
         out.mkdir(parents=True, exist_ok=True)
         name = f"{what}-{device}"
