@@ -47,6 +47,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest", "ruff", "import-linter", "pooch"],
+        "plots": ["matplotlib"],
         "download": ["pooch", "gdown"],
     },
 )

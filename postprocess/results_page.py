@@ -48,8 +48,8 @@ def results_page(out, report):
     settings = ", ".join(f"{name} {value}" for name, value in report["settings"].items())
     parts = [
         f"<h1>{done} of {len(report['pictures'])} pictures done</h1>",
-        f'<p class="muted">{html.escape(settings)}; {report["seconds"]:.0f} s. Move over a picture: left of the line is '
-        "the input, right of it the result.</p>",
+        f'<p class="muted">{html.escape(settings)}; {report["seconds"]:.0f} s. Move over a picture: left of '
+        "the line is the input, right of it the result.</p>",
     ]
     parts += [_picture(Path(out), entry) for entry in report["pictures"]]
     body = "\n".join(parts)
@@ -68,11 +68,11 @@ def _picture(out, entry):
     parts = [f"<h2>{name}</h2>"]
     parts += [f'<p class="muted">{html.escape(note)}</p>' for note in entry.get("notes", [])]
     parts.append(_slider(Path(entry["input"]), folder / entry.get("composite", "composite.png")))
-    for i, face in enumerate(entry["faces"]):
+    for face in entry["faces"]:
         figures = [("crop", "face"), ("inversion", "by g_rendering"), ("portrait", "by g_real"), ("mask", "mask")]
-        shown = "".join(_figure(folder / f"face{i}_{kind}.png", caption) for kind, caption in figures)
+        shown = "".join(_figure(folder / f"face{face['face']}_{kind}.png", caption) for kind, caption in figures)
         parts.append(f'<div class="faces">{shown}</div>')
-        parts.append(f'<p class="muted">face {i}: LPIPS {face["lpips"]:.3f}, {face["seconds"]:.1f} s</p>')
+        parts.append(f'<p class="muted">face {face["face"]}: LPIPS {face["lpips"]:.3f}, {face["seconds"]:.1f} s</p>')
         parts += [f'<p class="warning">{html.escape(warning)}</p>' for warning in face["warnings"]]
     return "\n".join(parts)
 
