@@ -12,12 +12,14 @@ Coordinates are (x, y) in picture pixels with the centre of the first pixel at (
 
 from .crop import crop_face, ffhq_quad
 from .detect import AlignmentError, Face, detect_faces
+from .originals import Original, to_rgb8, write_original
 from .paste import paste_face, warp_to_picture
 from .pictures import Picture, PictureError, read_picture, write_png
 
 __all__ = [
     "AlignmentError",
     "Face",
+    "Original",
     "Picture",
     "PictureError",
     "crop_face",
@@ -25,6 +27,8 @@ __all__ = [
     "ffhq_quad",
     "paste_face",
     "read_picture",
+    "to_rgb8",
     "warp_to_picture",
+    "write_original",
     "write_png",
 ]
