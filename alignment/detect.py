@@ -42,7 +42,7 @@ def detect_faces(pixels):
     Raises ValueError for another kind of array and AlignmentError when the landmark model is not installed.
     """
     check_picture(pixels)
-    predictor = _predictor()
+    _predictor()  # missing: say so before the search
     pixels = np.ascontiguousarray(pixels)
     small, scale = _search_copy(pixels)
     doublings = 1 if max(pixels.shape[:2]) < SMALL_PICTURE else 0
@@ -52,7 +52,7 @@ def detect_faces(pixels):
         pixels, small = _stretch_contrast(pixels), _stretch_contrast(small)
         found = _search(small, doublings + 1)
     boxes = drop_false_alarms(merge_boxes([(tuple(edge * scale for edge in box), score) for box, score in found]))
-    faces = [Face(box, _landmarks(predictor, pixels, box), score) for box, score in boxes]
+    faces = [Face(box, face_landmarks(pixels, box), score) for box, score in boxes]
     return sorted(faces, key=lambda face: _area(face.box), reverse=True)
 
 
@@ -97,11 +97,12 @@ def _stretch_contrast(pixels):
     return np.rint(levels).astype(np.uint8)[pixels]
 
 
-def _landmarks(predictor, pixels, box):
-    """float64 [68, 2], computed on the full picture inside `box`."""
+def face_landmarks(pixels, box):
+    """float64 [68, 2] (x, y), predicted on the full picture, uint8 [H, W, 3], for a face in a box: left, top, right,
+    bottom. Raises AlignmentError when the landmark model is not installed."""
     import dlib
 
-    shape = predictor(pixels, dlib.rectangle(*(round(edge) for edge in box)))
+    shape = _predictor()(pixels, dlib.rectangle(*(round(float(edge)) for edge in box)))
     return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)
 
 

@@ -1,7 +1,7 @@
-"""What a picture's file holds beyond the 8-bit RGB that the networks see, and how a changed picture is written as it was.
+"""What a picture's file holds beyond the 8-bit RGB that the networks see, and how a changed picture is written alike.
 
-Kept: format, bit depth (8 and 16), alpha, colour profile, EXIF and the like. PNG, TIFF, WebP (written without loss) and
-BMP give back every sample as it was; JPEG is coded again with the tables of its file. What has no way back (CMYK,
+Kept: format, bit depth (8 and 16), alpha, colour profile, EXIF and the like. PNG, TIFF, BMP and WebP (written without
+loss) give back every sample as it was; JPEG is coded again with the tables of its file. What has no way back (CMYK,
 floating point, GIF, ...) becomes an 8-bit PNG.
 """
 
@@ -53,7 +53,9 @@ def read_original(path, image, pixels, deep, turn):
     suffixes = SUFFIXES.get(image.format)
     if suffixes is None:
         return Original(pixels)
-    samples = _deep_samples(path) if deep else _plain_samples(image)  # [H', W', C] as stored; Pillow and OpenCV turn TIFF
+    samples = (
+        _deep_samples(path) if deep else _plain_samples(image)
+    )  # [H', W', C] as stored; Pillow and OpenCV turn TIFF
     if samples is None:
         return Original(pixels)
     if turn is not None:

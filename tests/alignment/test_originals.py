@@ -50,7 +50,12 @@ def image_of(samples):
 
 @pytest.mark.parametrize(
     ("suffix", "channels"),
-    [*((suffix, c) for suffix in (".png", ".tif", ".tiff") for c in (1, 2, 3, 4)), (".webp", 3), (".webp", 4), (".bmp", 3)],
+    [
+        *((suffix, c) for suffix in (".png", ".tif", ".tiff") for c in (1, 2, 3, 4)),
+        (".webp", 3),
+        (".webp", 4),
+        (".bmp", 3),
+    ],
 )
 def test_8_bit_samples_profile_and_exif(tmp_path, suffix, channels):
     stored = FLAT[..., {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[channels]]
