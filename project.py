@@ -121,8 +121,9 @@ def regenerate(bundle, w_plus):
 def put_back(picture, portraits, crops, quads, bundle, blend):
     """Register, parse, composite (Eq. 5): N portraits into their picture, the largest face first.
 
-    portraits, crops: uint8 [N, R, R, 3]. quads: [4, 2] each, where the crops were cut. Returns (samples of the form of picture.original.samples, one dict a face: "registration", "in_front", the share of
-    the face that something hides, and "mask", uint8 [H, W]).
+    portraits, crops: uint8 [N, R, R, 3]. quads: [4, 2] each, where the crops were cut. Returns (samples of the form of
+    picture.original.samples, one dict a face: "registration", "in_front", the share of the face that something hides,
+    and "mask", uint8 [H, W]).
     """
     import numpy as np
 
@@ -152,7 +153,7 @@ def put_back(picture, portraits, crops, quads, bundle, blend):
         placed.append({
             "registration": {"move": places[i].move, "refused": places[i].refused},
             "in_front": float(in_front(labels[i], under[i]).sum() / max(face_mask(labels[i]).sum(), 1)),
-            "mask": (soft * 255).round().astype(np.uint8),
+            "mask": np.ceil(soft * 255).clip(0, 255).astype(np.uint8),  # 0 only where nothing changed
         })  # fmt: skip
     return result, placed[::-1]
 

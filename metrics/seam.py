@@ -1,8 +1,7 @@
 """How visible is the border of a pasted face?
 
-Both measures look along the line where the soft mask crosses one half. A silhouette against a backdrop is an edge without
-any compositing, so the picture before is measured beside the result.
-Lengths are shares of the face crop's side.
+Both measures look along the line where the soft mask crosses one half. A silhouette against a backdrop is an edge
+without any compositing, so the picture before is measured beside the result. Lengths are shares of the crop's side.
 """
 
 from dataclasses import dataclass

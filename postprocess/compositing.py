@@ -17,7 +17,7 @@ import numpy as np
 from alignment import warp_to_picture
 
 from .harmonization import harmonize
-from .masks import comparable, face_mask, in_front
+from .masks import face_mask, in_front, shows_hair, shows_skin
 
 BLENDS = ("harmonized", "paper", "poisson")
 EROSION = 0.015  # of the crop's side
@@ -39,12 +39,15 @@ def composite(picture, portrait, labels, quad, under=None, blend="harmonized"):
     """
     if blend not in BLENDS:
         raise ValueError(f"blend must be one of {', '.join(BLENDS)}, got {blend}")
-    mask, same = face_mask(labels), np.zeros(np.shape(labels), bool)
+    mask = face_mask(labels)
+    hairy, skin, hair = shows_hair(labels), np.zeros_like(mask), np.zeros_like(mask)
     if blend != "paper" and under is not None:
-        mask, same = mask & ~in_front(labels, under), comparable(labels, under)
-    stack = np.dstack([portrait, mask, fade(len(mask)), same]).astype(np.float32)  # [S, S, 6]
+        mask = mask & ~in_front(labels, under)
+        skin, hair = shows_skin(labels) & shows_skin(under), hairy & shows_hair(under)
+    stack = np.dstack([portrait, mask, fade(len(mask)), skin, hair, hairy]).astype(np.float32)  # [S, S, 8]
     patch, (top, bottom, left, right) = warp_to_picture(stack, quad, picture.shape[:2])
-    new, mask, same = patch[..., :3], patch[..., 3], patch[..., 5] > 0.5  # [h, w, 3], [h, w], [h, w]
+    new, mask = patch[..., :3], patch[..., 3]  # [h, w, 3], [h, w]
+    skin, hair, hairy = np.moveaxis(patch[..., 5:] > 0.5, 2, 0)  # [h, w] each
     side = float(np.linalg.norm(np.asarray(quad)[3] - np.asarray(quad)[0]))
 
     result = picture.copy()
@@ -57,7 +60,8 @@ def composite(picture, portrait, labels, quad, under=None, blend="harmonized"):
     if blend != "paper":
         soft *= patch[..., 4]
     if blend == "harmonized":
-        new = harmonize(new, old, same & (opacity > 0.5), mask > 0.5, side)
+        opaque = opacity > 0.5
+        new = harmonize(new, old, skin & opaque, hair & opaque, hairy, mask > 0.5, side)
     elif blend == "poisson":
         new = clone(new, old, soft > 0)
     blended = _join(old + soft[..., None] * (new - old), samples)

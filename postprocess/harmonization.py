@@ -1,9 +1,10 @@
 """Colours of the pasted face that agree with the picture around it.
 
-On a ring around the mask's border the same skin and hair are seen twice, in the portrait and in the picture. The linear
-map that takes mean and covariance of the one to those of the other with the least change of colours (F. Pitie, A.
-Kokaram, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007), in Oklab, is
-applied to the whole portrait: neck and face then agree, and shading and detail stay.
+On a ring around the mask's border the same skin, and the same hair, are seen twice: in the portrait and in the picture.
+For each of the two, the linear map that takes mean and covariance of the one to those of the other with the least
+change of colours (F. Pitie, A. Kokaram, "The linear Monge-Kantorovitch linear colour mapping for example-based colour
+transfer", 2007), in Oklab, is applied to the whole portrait: neck and face then agree, and shading and detail stay.
+Pixels that differ unlike the rest, a shadow or a strand of hair that only one of the two shows, have no say.
 """
 
 import numpy as np
@@ -12,23 +13,39 @@ from metrics.oklab import oklab_to_srgb, srgb_to_oklab
 
 RING = 0.05  # of the crop's side, to both sides of the border
 FEWEST = 0.001  # of the crop's area: with a smaller ring the colours stay
-CERTAIN = 0.01  # Oklab: spreads far below this are noise and are not stretched
-LARGEST_GAIN = 1.5  # of any direction's spread, up or down
+TRIMMED = 0.5  # of the pixels, those whose difference is farthest from the median difference
+CERTAIN = 0.02  # Oklab: spreads far below this are noise and are not stretched
+LARGEST_GAIN = 1.2  # of any direction's spread, up or down
+CHANGE = 0.02  # of the crop's side: Gaussian sigma of the change from skin's colours to those of hair
 
 
-def harmonize(colours, picture, comparable, mask, side):
-    """colours, picture: float32 [h, w, 3], sRGB 0 to 255, portrait and picture in the same place. comparable: bool
-    [h, w], where both show the same. mask: bool [h, w], what is pasted. side: of the face crop in pixels.
+def harmonize(colours, picture, skin, hair, hairy, mask, side):
+    """Recolour a portrait, float32 [h, w, 3], sRGB 0 to 255, to agree with `picture`, the same in the same place.
 
-    Returns the recoloured portrait, float32 [h, w, 3]; the one given when too little can be compared.
+    skin, hair: bool [h, w], where both show skin, or hair. hairy: bool [h, w], where the portrait shows hair. mask:
+    bool [h, w], what is pasted. side: of the face crop in pixels. Returns float32 [h, w, 3]; where too little skin (or
+    hair) can be compared, its colours stay.
     """
-    where = ring(mask, side) & comparable
+    import cv2
+
+    lab, goal, near = srgb_to_oklab(colours), srgb_to_oklab(picture), ring(mask, side)
+    of_skin = recolour(lab, goal, near & skin, side)
+    of_hair = recolour(lab, goal, near & hair, side)
+    share = cv2.GaussianBlur(hairy.astype(np.float32), (0, 0), max(CHANGE * side, 0.5))[..., None]  # [h, w, 1]
+    return oklab_to_srgb(of_skin + share * (of_hair - of_skin))
+
+
+def recolour(lab, goal, where, side):
+    """lab [h, w, 3] under the map that is measured against goal [h, w, 3] on the pixels of `where`, bool [h, w]."""
     if where.sum() < max(FEWEST * side**2, 16):
-        return colours
-    lab = srgb_to_oklab(colours)
-    ours, theirs = lab[where], srgb_to_oklab(picture[where])  # [n, 3]
-    gain = transport(np.cov(ours.T), np.cov(theirs.T))
-    return oklab_to_srgb((lab - ours.mean(axis=0)) @ gain.T.astype(np.float32) + theirs.mean(axis=0))
+        return lab
+    ours, theirs = lab[where], goal[where]  # [n, 3]
+    differences = theirs - ours
+    unlike = np.linalg.norm(differences - np.median(differences, axis=0), axis=1)
+    kept = unlike <= np.quantile(unlike, 1 - TRIMMED)
+    ours, theirs = ours[kept], theirs[kept]
+    gain = transport(np.cov(ours.T), np.cov(theirs.T)).astype(np.float32)
+    return (lab - ours.mean(axis=0)) @ gain.T + theirs.mean(axis=0)
 
 
 def ring(mask, side):

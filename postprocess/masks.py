@@ -43,11 +43,14 @@ def in_front(labels, under):
     return cv2.morphologyEx(covered.astype(np.uint8), cv2.MORPH_OPEN, disc).astype(bool)
 
 
-def comparable(labels, under):
-    """bool of the same shape: both show skin (face, ears or neck), or both show hair."""
-    return (_among(labels, SKIN_TONES) & _among(under, SKIN_TONES)) | (
-        _among(labels, ["hair"]) & _among(under, ["hair"])
-    )
+def shows_skin(labels):
+    """bool of the same shape: skin of the face, ears or neck."""
+    return _among(labels, SKIN_TONES)
+
+
+def shows_hair(labels):
+    """bool of the same shape."""
+    return _among(labels, ["hair"])
 
 
 def _among(labels, names):

@@ -2,10 +2,10 @@
 
     python scripts/compare_blends.py samples -o runs/blends --steps 200
 
-Latents are kept in OUT (NAME/faceN_w_plus.npz), so that a second run only composites. Writes sheet.png, blending-DEVICE.md
-and blending-DEVICE.json: for the largest face of every picture the gradient along the mask's border over that of its
-surroundings, the same in the picture before, and the step of colour across the border that the blend adds
-(metrics/seam.py).
+Latents are kept in OUT (NAME/face0_w_plus.npz), so that a second run only composites. Writes sheet.png,
+blending-DEVICE.md and blending-DEVICE.json: for the largest face of every picture the gradient along the mask's border
+over that of its surroundings, the same in the picture before, and the step of colour across the border that the blend
+adds (metrics/seam.py).
 """
 
 import json
@@ -65,9 +65,8 @@ def main(inputs, out, folder, steps, device):
     table = "\n".join(table_lines(rows, BLENDS))
     used = {name: weights.sha256(path) for name, path in bundle.files.items()}
     report = {"steps": steps, "resolution": bundle.g_real.img_resolution, "weights": used, "rows": rows}
-    head = (
-        f"# Blending\n\nEmbedded weights: {folder is None}; {steps} steps; {len(pictures)} pictures, largest face each."
-    )
+    count = f"the largest face of {len(pictures)} pictures"
+    head = f"# Blending\n\n{folder or 'Embedded weights'}; {steps} steps; {count}."
     for suffix, text in ((".md", f"{head}\n\n{table}\n"), (".json", json.dumps(report, indent=1))):
         with written_atomically(out / f"blending-{device}{suffix}") as unfinished:
             unfinished.write_text(text)
