@@ -26,7 +26,9 @@ def test_landmarks_of_one_face_of_several_and_by_name(tmp_path, points):
     np.testing.assert_array_equal(named["a.png"][0], points)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "[[1, 2]]", '"face"', '{"a.png": [[1, 2]]}', "[" + "[1, 1]," * 67 + "[1, 1]]"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "[[1, 2]]", '"face"', '{"a.png": [[1, 2]]}', "[" + "[1, 1]," * 67 + "[1, 1]]"]
+)
 def test_other_files_are_named_in_one_line(tmp_path, content):
     path = written(tmp_path, content)
     with pytest.raises(AlignmentError) as caught:

@@ -82,7 +82,9 @@ def test_forms_of_pictures(kind, channels, blend):
         picture[:, 80:, -1] = 0
     portrait = np.full((64, 64, 3), (200, 150, 100), np.uint8)
     labels = skin(middle(64))
-    result, soft = composite(picture, portrait, labels, square(30, 30, 100), labels if blend != "poisson" else None, blend)
+    result, soft = composite(
+        picture, portrait, labels, square(30, 30, 100), labels if blend != "poisson" else None, blend
+    )
     assert result.dtype == kind and result.shape == picture.shape
     assert np.array_equal(result[soft == 0], picture[soft == 0]) and (result[75, 75] != picture[75, 75]).any()
     if channels in (2, 4):
