@@ -91,10 +91,17 @@ def _search(pixels, doublings):
 
 
 def _stretch_contrast(pixels):
-    """Spread the range between the 1st and 99th percentile of all samples over 0 to 255."""
+    """Spread the levels of flat pictures and, region by region, of dark or bright parts over 0 to 255.
+
+    Adaptive histogram equalisation with limited contrast: K. Zuiderveld, Graphics Gems IV, 1994.
+    """
+    import cv2
+
     low, high = np.percentile(pixels, (1, 99))
     levels = np.clip((np.arange(256) - low) * (255 / max(high - low, 1)), 0, 255)
-    return np.rint(levels).astype(np.uint8)[pixels]
+    lab = cv2.cvtColor(np.rint(levels).astype(np.uint8)[pixels], cv2.COLOR_RGB2LAB)
+    lab[..., 0] = cv2.createCLAHE(clipLimit=8.0, tileGridSize=(8, 8)).apply(lab[..., 0])
+    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
 
 def face_landmarks(pixels, box):

@@ -93,19 +93,20 @@ def latent(path, crop, bundle, steps, on_step):
 
 
 def table_lines(rows, blends):
-    """A line a picture, and the mean: gradient ratio and colour step of each blend."""
+    """A line a picture, and the mean: gradient ratio, also as a share of the picture's before, and colour step."""
     names = list(dict.fromkeys(row["picture"] for row in rows))
     value = {(row["picture"], row["blend"]): row for row in rows}
-    yield "| picture | before: gradient | " + " | ".join(f"{b}: gradient | step" for b in blends) + " |"
-    yield "| --- " * (2 + 2 * len(blends)) + "|"
+    yield "| picture | " + " | ".join(f"{b}: gradient, of before | step" for b in blends) + " |"
+    yield "| --- " * (1 + 2 * len(blends)) + "|"
     for label, group in [*((name, [name]) for name in names), ("mean", names)]:
 
         def mean(key, blend, group=group):
             return sum(value[name, blend][key] for name in group) / len(group)
 
-        cells = [f"{mean('gradient_before', blends[0]):.2f}"]
+        cells = []
         for blend in blends:
-            cells += [f"{mean('gradient', blend):.2f}", f"{mean('step', blend):.2f}"]
+            gradient, before = mean("gradient", blend), mean("gradient_before", blend)
+            cells += [f"{gradient:.2f}, {gradient / before:.2f}", f"{mean('step', blend):.2f}"]
         yield f"| {label} | {' | '.join(cells)} |"
 
 

@@ -138,17 +138,14 @@ def test_which_faces(face, tiny_bundle, tmp_path):
     both.paste(image, (0, 0))
     both.paste(image.resize((280, 280)), (410, 60))
     both.save(tmp_path / "two.png")
-    for which, written in (("largest", "0"), ("1", "1"), ("all", "01")):
+    for which, written in (("largest", "0"), ("1", "1")):
         out = tmp_path / which
         result = run(tmp_path / "two.png", "-o", out, "--weights", tiny_bundle, "--steps", 1, "--faces", which)
         assert result.exit_code == 0, result.output
-        assert sorted(p.name for p in (out / "two").glob("*_portrait.png")) == [
-            f"face{i}_portrait.png" for i in written
-        ]
+        assert [p.name for p in (out / "two").glob("*_portrait.png")] == [f"face{written}_portrait.png"]
         before, after = (np.asarray(Image.open(p)) for p in (tmp_path / "two.png", out / "two" / "composite.png"))
-        halves = before[:, :400], before[:, 400:]
-        changed = [(a != b).any() for a, b in zip(halves, (after[:, :400], after[:, 400:]), strict=True)]
-        assert changed[1] == ("1" in written) and (changed[0] or "0" not in written)
+        changed = (before != after).any(axis=2)
+        assert changed[:, :400].any() == (written == "0") and changed[:, 400:].any() == (written == "1")
     result = run(tmp_path / "two.png", "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1, "--faces", 2)
     assert result.exit_code == 2 and "two.png: holds no face 2" in result.output
     result = run(tmp_path / "two.png", "-o", tmp_path / "out", "--weights", tiny_bundle, "--faces", "second")
@@ -210,7 +207,8 @@ def test_composites_are_what_their_pictures_were(face, tiny_bundle, tmp_path):
     rgba = np.dstack([np.asarray(image), np.full((400, 400), 255, np.uint8)])
     rgba[:, :60, 3] = 0
     Image.fromarray(rgba).save(folder / "c.png", icc_profile=profile, exif=exif)
-    deep = rgba.astype(np.uint16) * 257 + 5
+    deep = rgba.astype(np.uint16) * 257
+    deep[..., :3] -= np.minimum(deep[..., :3], 5)  # levels that 8 bits do not have
     cv2.imwrite(str(folder / "d.tiff"), deep[..., [2, 1, 0, 3]])
     result = run(folder, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
     assert result.exit_code == 0, result.output

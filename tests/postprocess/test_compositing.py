@@ -37,7 +37,7 @@ def test_eq5_by_hand():
 
 
 def test_paper_is_eq5_and_nothing_else():
-    """Whatever the picture shows under the face, and up to the crop's outline: m = blur(erode(mask)), the weighted sum."""
+    """Whatever the picture shows under the face, up to the crop's outline: m = blur(erode(mask)), the weighted sum."""
     rng = np.random.default_rng(0)
     picture, portrait = rng.integers(0, 256, (200, 200, 3), np.uint8), rng.integers(0, 256, (64, 64, 3), np.uint8)
     labels, quad = skin(np.ones((64, 64), bool)), square(20, 30, 150)
