@@ -15,6 +15,7 @@ RING = 0.05  # of the crop's side, to both sides of the border
 FEWEST = 0.001  # of the crop's area: with a smaller ring the colours stay
 TRIMMED = 0.5  # of the pixels, those whose difference is farthest from the median difference
 CERTAIN = 0.02  # Oklab: spreads far below this are noise and are not stretched
+LARGEST_SHIFT = 0.15  # Oklab: a larger difference is no cast but another thing, taken for skin (0.09 at most was seen)
 LARGEST_GAIN = 1.2  # of any direction's spread, up or down
 CHANGE = 0.02  # of the crop's side: Gaussian sigma of the change from skin's colours to those of hair
 
@@ -24,7 +25,7 @@ def harmonize(colours, picture, skin, hair, hairy, mask, side):
 
     skin, hair: bool [h, w], where both show skin, or hair. hairy: bool [h, w], where the portrait shows hair. mask:
     bool [h, w], what is pasted. side: of the face crop in pixels. Returns float32 [h, w, 3]; where too little skin (or
-    hair) can be compared, its colours stay.
+    hair) can be compared, or the two are too unlike to be the same thing, its colours stay.
     """
     import cv2
 
@@ -44,6 +45,8 @@ def recolour(lab, goal, where, side):
     unlike = np.linalg.norm(differences - np.median(differences, axis=0), axis=1)
     kept = unlike <= np.quantile(unlike, 1 - TRIMMED)
     ours, theirs = ours[kept], theirs[kept]
+    if np.linalg.norm(theirs.mean(axis=0) - ours.mean(axis=0)) > LARGEST_SHIFT:
+        return lab
     gain = transport(np.cov(ours.T), np.cov(theirs.T)).astype(np.float32)
     return (lab - ours.mean(axis=0)) @ gain.T + theirs.mean(axis=0)
 

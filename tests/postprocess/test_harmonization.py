@@ -58,6 +58,13 @@ def test_too_little_to_compare_changes_nothing():
     np.testing.assert_allclose(harmonize(colours, colours / 2, few, NOTHING, NOTHING, FACE, SIDE), colours, atol=0.05)
 
 
+def test_a_cloth_that_the_parser_takes_for_skin_tints_nothing():
+    portrait, picture = skin_like(), skin_like() * 0 + [0.85, 0, 0]
+    colours = oklab_to_srgb(portrait)
+    result = harmonize(colours, oklab_to_srgb(picture), ALL, NOTHING, NOTHING, FACE, SIDE)
+    np.testing.assert_allclose(result, colours, atol=0.05)
+
+
 def test_transport_maps_one_covariance_to_the_other():
     rng = np.random.default_rng(1)
     root = np.eye(3) * 0.2 + rng.normal(0, 0.005, (3, 3))
