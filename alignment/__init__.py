@@ -12,21 +12,32 @@ Coordinates are (x, y) in picture pixels with the centre of the first pixel at (
 
 from .crop import crop_face, crop_face_quickly, ffhq_quad, quad_side
 from .detect import AlignmentError, Face, detect_faces
+from .faces import Found, find_faces, read_landmarks
+from .originals import Original, to_rgb8, write_original
 from .paste import paste_face, warp_to_picture
 from .pictures import Picture, PictureError, read_picture, write_png
+from .registration import Registration, register
 
 __all__ = [
     "AlignmentError",
     "Face",
+    "Found",
+    "Original",
     "Picture",
     "PictureError",
+    "Registration",
     "crop_face",
     "crop_face_quickly",
     "detect_faces",
     "ffhq_quad",
+    "find_faces",
     "paste_face",
     "quad_side",
+    "read_landmarks",
     "read_picture",
+    "register",
+    "to_rgb8",
     "warp_to_picture",
+    "write_original",
     "write_png",
 ]

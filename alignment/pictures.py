@@ -1,7 +1,8 @@
 """Read any picture as upright 8-bit RGB, and write PNG files whole or not at all.
 
 A face that lies on its side or a picture clipped to white fails silently ten steps later, so everything that has to be
-changed to arrive at 8-bit RGB is changed here and noted, and what cannot be read is refused here with a remedy.
+changed to arrive at 8-bit RGB is changed here and noted, and what cannot be read is refused here with a remedy. What
+the file holds beyond that is kept beside it (originals.py), for the way back.
 """
 
 import io
@@ -14,6 +15,8 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from weights.files import written_atomically
+
+from .originals import Original, read_original
 
 SMALLEST_SIDE = 32  # pixels; below this there is no face to find
 MOST_PIXELS = 200_000_000
@@ -37,10 +40,12 @@ class PictureError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """pixels: uint8 [H, W, 3] RGB, upright. notes: one short line for each conversion that was needed."""
+    """pixels: uint8 [H, W, 3] RGB, upright, what detectors and networks see. notes: one short line for each conversion
+    that was needed. original: the file's own samples and all it says about them."""
 
     pixels: np.ndarray
     notes: tuple[str, ...]
+    original: Original
 
 
 def read_picture(path, content=None):
@@ -78,7 +83,8 @@ def read_picture(path, content=None):
         if turn in UPRIGHT:
             rgb = rgb.transpose(UPRIGHT[turn])
             notes.append("turned upright as its EXIF orientation asks")
-        return Picture(np.asarray(rgb).copy(), tuple(notes))  # [H, W, 3]
+        pixels = np.asarray(rgb).copy()  # [H, W, 3]
+        return Picture(pixels, tuple(notes), read_original(path, image, pixels, deep, UPRIGHT.get(turn)))
 
 
 def check_picture(pixels):
@@ -126,11 +132,11 @@ def _to_rgb(path, image, deep):
     if mode in ("I", "F"):
         return _grey(_numbers_to_grey(path, np.asarray(image, np.float64))), ["32-bit grayscale converted to 8-bit RGB"]
 
-    notes = ["16-bit samples reduced to 8-bit"] if deep else []
+    notes = ["16-bit samples: the networks see 8 of them"] if deep else []
     if image.has_transparency_data:  # an alpha channel, or one colour declared transparent
         over = Image.new("RGBA", image.size, "white")
         over.alpha_composite(image.convert("RGBA"))
-        return over.convert("RGB"), notes + [f"transparency ({mode}) laid over white"]
+        return over.convert("RGB"), notes + [f"transparency ({mode}) laid over white for the networks"]
     if mode == "RGB":
         return image, notes
     if mode == "CMYK":

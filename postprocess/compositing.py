@@ -3,48 +3,69 @@
     out = m x' + (1 - m) x,   m = blur(erode(pasted face mask))
 
 Erosion and blur are measured in shares of the face crop's side, so that a face of 200 pixels and one of 2000 get the
-same seam.
+same seam. Blends:
+
+    paper       Eq. 5 and nothing else
+    harmonized  x' recoloured to agree with x around the border (harmonization.py); what lies in front of the face in x
+                stays there; hair that the crop cuts off fades out
+    poisson     the same mask, x' with its gradients kept and its level taken from x along the border: P. Perez, M.
+                Gangnet, A. Blake, "Poisson Image Editing", 2003, by OpenCV (8 bits)
 """
 
 import numpy as np
 
 from alignment import warp_to_picture
 
-from .parsing import CLASSES
+from .harmonization import harmonize
+from .masks import face_mask, in_front, shows_hair, shows_skin
 
-# The classes of the paper's mask: what belongs to the face, and the hair.
-FACE_CLASSES = [
-    "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "nose", "mouth", "u_lip", "l_lip", "hair",
-]  # fmt: skip
+BLENDS = ("harmonized", "paper", "poisson")
 EROSION = 0.015  # of the crop's side
 BLUR = 0.012  # Gaussian sigma, of the crop's side
 FADE = 0.16  # of the crop's side: hair and neck that the crop cuts off fade out toward its outline
+GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow
 
 
-def face_mask(labels):
-    """Parsing labels, integer [..., H, W] -> bool of the same shape: the classes that are replaced."""
-    wanted = np.zeros(len(CLASSES), dtype=bool)
-    wanted[[CLASSES.index(name) for name in FACE_CLASSES]] = True
-    return wanted[np.asarray(labels)]
-
-
-def composite(picture, portrait, mask, quad):
+def composite(picture, portrait, labels, quad, under=None, blend="harmonized"):
     """Blend one processed crop into its picture.
 
-    picture: uint8 [H, W, 3]. portrait: uint8 [S, S, 3], the realistic crop. mask: bool [S, S]. quad: [4, 2], where the
-    crop was cut. Returns (result uint8 [H, W, 3], soft mask float32 [H, W]); pixels outside the quad's bounding box are
-    those of `picture`.
+    picture: uint8 or uint16 [H, W, C]: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha, as in alignment.Original.
+    portrait: uint8 [S, S, 3], the realistic crop. labels: integer [S, S], its parsing. quad: [4, 2], where it lies.
+    under: integer [S, S], the parsing of the picture in the same place; None: nothing in front, colours as they are.
+    blend: one of BLENDS.
+
+    Returns (result of the form of `picture`, soft mask float32 [H, W]); where the mask is 0, and outside the quad's
+    bounding box, every sample is that of `picture`, and so is alpha everywhere. Raises ValueError for another blend.
     """
-    stack = np.dstack([portrait, mask, fade(len(mask))]).astype(np.float32)  # [S, S, 5]
+    if blend not in BLENDS:
+        raise ValueError(f"blend must be one of {', '.join(BLENDS)}, got {blend}")
+    mask = face_mask(labels)
+    hairy, skin, hair = shows_hair(labels), np.zeros_like(mask), np.zeros_like(mask)
+    if blend != "paper" and under is not None:
+        mask = mask & ~in_front(labels, under)
+        skin, hair = shows_skin(labels) & shows_skin(under), hairy & shows_hair(under)
+    stack = np.dstack([portrait, mask, fade(len(mask)), skin, hair, hairy]).astype(np.float32)  # [S, S, 8]
     patch, (top, bottom, left, right) = warp_to_picture(stack, quad, picture.shape[:2])
+    new, mask = patch[..., :3], patch[..., 3]  # [h, w, 3], [h, w]
+    skin, hair, hairy = np.moveaxis(patch[..., 5:] > 0.5, 2, 0)  # [h, w] each
     side = float(np.linalg.norm(np.asarray(quad)[3] - np.asarray(quad)[0]))
-    soft = soften(patch[..., 3], side) * patch[..., 4]  # [h, w]
 
     result = picture.copy()
-    under = picture[top:bottom, left:right].astype(np.float32)
-    blended = under + soft[..., None] * (patch[..., :3] - under)
-    result[top:bottom, left:right] = np.clip(np.rint(blended), 0, 255).astype(np.uint8)
     whole = np.zeros(picture.shape[:2], np.float32)
+    if patch.size == 0:
+        return result, whole
+    samples = result[top:bottom, left:right]  # [h, w, C], a view
+    old, opacity = _split(samples)  # float32 [h, w, 3] in 0 to 255, [h, w] in 0 to 1
+    soft = soften(mask, side) * opacity
+    if blend != "paper":
+        soft *= patch[..., 4]
+    if blend == "harmonized":
+        opaque = opacity > 0.5
+        new = harmonize(new, old, skin & opaque, hair & opaque, hairy, mask > 0.5, side)
+    elif blend == "poisson":
+        new = clone(new, old, soft > 0)
+    blended = _join(old + soft[..., None] * (new - old), samples)
+    samples[...] = np.where(soft[..., None] > 0, blended, samples)
     whole[top:bottom, left:right] = soft
     return result, whole
 
@@ -74,3 +95,36 @@ def fade(size):
     t = np.clip(np.minimum(position, 1 - position) / FADE, 0, 1)
     line = t * t * (3 - 2 * t)
     return line[:, None] * line[None, :]
+
+
+def clone(new, old, where):
+    """Poisson blending of `new` into `old`, float32 [h, w, 3] in 0 to 255, over the pixels of `where`, bool [h, w]."""
+    import cv2
+
+    where = where.astype(np.uint8)
+    where[[0, -1]] = where[:, [0, -1]] = 0  # the border of the domain must lie in the picture
+    if not where.any():
+        return new
+    left, top, width, height = cv2.boundingRect(where)
+    source, target = (np.clip(np.rint(a), 0, 255).astype(np.uint8) for a in (new, old))
+    centre = (left + width // 2, top + height // 2)  # OpenCV lays the middle of the mask's bounding box here
+    return cv2.seamlessClone(source, target, 255 * where, centre, cv2.NORMAL_CLONE).astype(np.float32)
+
+
+def _split(samples):
+    """Samples [h, w, C] -> colours float32 [h, w, 3] in 0 to 255, opacity float32 [h, w] in 0 to 1."""
+    white = np.iinfo(samples.dtype).max
+    colours = samples[..., : 1 if samples.shape[2] < 3 else 3].astype(np.float32) * (255 / white)
+    has_alpha = samples.shape[2] in (2, 4)
+    opacity = samples[..., -1].astype(np.float32) / white if has_alpha else np.ones(samples.shape[:2], np.float32)
+    return np.broadcast_to(colours, (*samples.shape[:2], 3)), opacity
+
+
+def _join(colours, samples):
+    """The way back: colours [h, w, 3] in the form of `samples`, whose alpha it takes."""
+    white = np.iinfo(samples.dtype).max
+    channels = samples.shape[2]
+    joined = samples.copy()
+    colours = colours @ GREY[:, None] if channels < 3 else colours  # [h, w, 1 or 3]
+    joined[..., : colours.shape[2]] = np.clip(np.rint(colours * (white / 255)), 0, white).astype(samples.dtype)
+    return joined

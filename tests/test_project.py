@@ -124,6 +124,127 @@ def test_several_faces_and_equal_names(face, tiny_bundle, tmp_path):
     assert (tmp_path / "out" / "two.png" / "face1_portrait.png").exists()
 
 
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory):
+    """A picture without a face."""
+    path = tmp_path_factory.mktemp("blank") / "blank.png"
+    Image.new("RGB", (240, 240), (120, 140, 160)).save(path)
+    return path
+
+
+def test_which_faces(face, tiny_bundle, tmp_path):
+    image = Image.open(face)
+    both = Image.new("RGB", (700, 400), "grey")
+    both.paste(image, (0, 0))
+    both.paste(image.resize((280, 280)), (410, 60))
+    both.save(tmp_path / "two.png")
+    for which, written in (("largest", "0"), ("1", "1")):
+        out = tmp_path / which
+        result = run(tmp_path / "two.png", "-o", out, "--weights", tiny_bundle, "--steps", 1, "--faces", which)
+        assert result.exit_code == 0, result.output
+        assert [p.name for p in (out / "two").glob("*_portrait.png")] == [f"face{written}_portrait.png"]
+        before, after = (np.asarray(Image.open(p)) for p in (tmp_path / "two.png", out / "two" / "composite.png"))
+        changed = (before != after).any(axis=2)
+        assert changed[:, :400].any() == (written == "0") and changed[:, 400:].any() == (written == "1")
+    result = run(tmp_path / "two.png", "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1, "--faces", 2)
+    assert result.exit_code == 2 and "two.png: holds no face 2" in result.output
+    result = run(tmp_path / "two.png", "-o", tmp_path / "out", "--weights", tiny_bundle, "--faces", "second")
+    assert result.exit_code == 2 and "largest, all, or the index" in result.output
+
+
+def test_a_face_that_the_user_points_out(face, blank, tiny_bundle, tmp_path):
+    options = ("-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+    result = run(blank, *options)
+    assert result.exit_code == 2 and "--landmarks" in result.output
+    result = run(blank, *options, "--quad", 40, 50, 40, 190, 180, 190, 180, 50)
+    assert result.exit_code == 0, result.output
+    (entry,) = json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]
+    assert (
+        entry["faces"][0]["quad"] == [[40, 50], [40, 190], [180, 190], [180, 50]] and entry["faces"][0]["box"] is None
+    )
+
+    from alignment import detect_faces
+
+    points = detect_faces(np.asarray(Image.open(face)))[0].landmarks
+    (tmp_path / "faces.json").write_text(json.dumps({"blank.png": (0.5 * points).tolist()}))
+    both = tmp_path / "both"
+    both.mkdir()
+    shutil.copy(face, both)
+    shutil.copy(blank, both)
+    result = run(both, *options, "--landmarks", tmp_path / "faces.json")
+    assert result.exit_code == 0, result.output  # the other picture is searched
+
+
+def test_wrong_places_of_faces_are_named(face, blank, tiny_bundle, tmp_path):
+    (tmp_path / "wrong.json").write_text("[[1, 2]]")
+    (tmp_path / "one.json").write_text(json.dumps(np.random.default_rng(0).random((68, 2)).tolist()))
+    far = (900, 900, 900, 990, 990, 990, 990, 900)
+    crooked = (0, 0, 0, 50, 50, 50, 99, 0)
+    for arguments, words in (
+        ([blank, "--landmarks", tmp_path / "missing.json"], "missing.json"),
+        ([blank, "--landmarks", tmp_path / "wrong.json"], "wrong.json"),
+        ([blank, face, "--landmarks", tmp_path / "one.json"], "name one INPUT"),
+        ([blank, "--landmarks", tmp_path / "one.json", "--quad", *far], "give one of them"),
+        ([blank, "--quad", *crooked], "--quad: the quad is not a parallelogram"),
+        ([blank, "--quad", *far], "blank.png: the quad lies outside the picture"),
+    ):
+        result = run(*arguments, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+        assert result.exit_code == 2 and words in result.output and "Traceback" not in result.output, result.output
+
+
+def test_composites_are_what_their_pictures_were(face, tiny_bundle, tmp_path):
+    """Format, depth, alpha, profile and EXIF; every sample outside the mask, but for JPEG."""
+    import cv2
+    from PIL import ImageCms
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image, profile = Image.open(face), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    image.save(folder / "a.jpg", icc_profile=profile, exif=exif, quality=90)
+    image.save(folder / "b.webp", lossless=True, icc_profile=profile)
+    rgba = np.dstack([np.asarray(image), np.full((400, 400), 255, np.uint8)])
+    rgba[:, :60, 3] = 0
+    Image.fromarray(rgba).save(folder / "c.png", icc_profile=profile, exif=exif)
+    deep = rgba.astype(np.uint16) * 257
+    deep[..., :3] -= np.minimum(deep[..., :3], 5)  # levels that 8 bits do not have
+    cv2.imwrite(str(folder / "d.tiff"), deep[..., [2, 1, 0, 3]])
+    result = run(folder, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+    assert result.exit_code == 0, result.output
+    report = {e["output"]: e for e in json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]}
+    for name in ("a.jpg", "b.webp", "c.png", "d.tiff"):
+        stem, suffix = name.split(".")
+        path = tmp_path / "out" / stem / f"composite.{suffix}"
+        assert report[stem]["composite"] == path.name and len(list(path.parent.glob("composite.*"))) == 1
+        mask = np.asarray(Image.open(tmp_path / "out" / stem / "face0_mask.png"))
+        before, after = (cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in (folder / name, path))
+        assert before.dtype == after.dtype and before.shape == after.shape
+        assert (mask > 250).any() and (before[mask > 250] != after[mask > 250]).any()
+        if name != "a.jpg":
+            assert np.array_equal(before[mask == 0], after[mask == 0])
+            assert before.shape[2] == 3 or np.array_equal(before[..., 3], after[..., 3])
+        if name != "d.tiff":
+            assert Image.open(path).info["icc_profile"] == profile
+    assert Image.open(tmp_path / "out" / "a" / "composite.jpg").getexif()[0x010F] == "Maker"
+    assert Image.open(tmp_path / "out" / "c" / "composite.png").getexif()[0x010F] == "Maker"
+
+
+def test_blends_differ_and_are_reported(face, tiny_bundle, tmp_path):
+    composites = set()
+    for blend in ("harmonized", "paper", "poisson"):
+        out = tmp_path / blend
+        result = run(face, "-o", out, "--weights", tiny_bundle, "--steps", 1, "--blend", blend)
+        assert result.exit_code == 0, result.output
+        report = json.loads((out / "report.json").read_text())
+        assert report["settings"]["blend"] == blend
+        entry = report["pictures"][0]["faces"][0]
+        assert set(entry["registration"]) == {"move", "refused"} and 0 <= entry["in_front"] <= 1
+        assert (entry["registration"]["move"] == 0) == (blend == "paper")
+        composites.add((out / "face" / "composite.png").read_bytes())
+    assert len(composites) == 3
+
+
 def test_help_is_quick():
     """No heavy import before it is needed."""
     import subprocess

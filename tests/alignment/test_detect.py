@@ -57,6 +57,14 @@ def test_second_search_finds_faces_in_flat_pictures(golden, source):
     assert np.abs(face.landmarks - golden["cases"]["plain256"][1]).mean() < 2
 
 
+def test_second_search_finds_a_dark_face_before_a_bright_wall(golden, source):
+    """Levels that no stretch of the whole picture brings out: the face has 10 of them, the wall above all others."""
+    dark = np.full_like(source, 240)
+    dark[30:220, 120:320] = (source[30:220, 120:320] * 0.04).astype(np.uint8)
+    (face,) = detect_faces(dark)
+    assert np.abs(face.landmarks - golden["cases"]["plain256"][1]).mean() < 4
+
+
 @pytest.mark.parametrize("shape", [(32, 32, 3), (200, 300, 3)])
 def test_no_face_is_an_empty_list(shape):
     assert detect_faces(np.full(shape, 128, np.uint8)) == []

@@ -82,7 +82,7 @@ def test_transparency_is_laid_over_white(tmp_path):
     half = RAMP[:, 20:40] * (128 / 255) + 255 * (127 / 255)
     assert np.abs(picture.pixels[:, 20:40] - half).max() <= 1
     assert (picture.pixels[:, 40:] == 255).all()
-    assert picture.notes == ("transparency (RGBA) laid over white",)
+    assert picture.notes == ("transparency (RGBA) laid over white for the networks",)
 
     grey = saved(tmp_path, Image.fromarray(np.dstack([RAMP[..., 0], alpha])))  # LA
     assert (grey.pixels[:, 40:] == 255).all() and (grey.pixels[:, :20, 1] == RAMP[:, :20, 0]).all()
@@ -119,7 +119,7 @@ def test_16_bit_is_scaled_not_clipped(tmp_path):
     (tmp_path / "rgb16.png").write_bytes(cv2.imencode(".png", wide[..., ::-1])[1].tobytes())
     colour = read_picture(tmp_path / "rgb16.png")
     np.testing.assert_array_equal(colour.pixels, RAMP)
-    assert colour.notes == ("16-bit samples reduced to 8-bit",)
+    assert colour.notes == ("16-bit samples: the networks see 8 of them",)
 
 
 @pytest.mark.parametrize("white", [1, 255, 65535])

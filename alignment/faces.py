@@ -1,0 +1,79 @@
+"""Which faces of a picture are wanted: found by the detector, or pointed out by the user where it sees none.
+
+A file of landmarks is JSON, (x, y) in pixels of the upright picture, 68 points in dlib's order: the points of one face,
+a list of faces, or {"file name of the picture": one of these}.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .crop import check_quad, ffhq_quad, quad_side
+from .detect import AlignmentError, detect_faces
+
+
+@dataclass(frozen=True)
+class Found:
+    """One face to be replaced. index: 0 is the largest of the picture. box: (left, top, right, bottom) by the detector,
+    or None. quad: float64 [4, 2], its FFHQ square in picture pixels."""
+
+    index: int
+    box: tuple | None
+    quad: np.ndarray
+
+
+def find_faces(pixels, which="all", landmarks=None, quad=None):
+    """The faces of a picture, uint8 [H, W, 3], that are wanted, as `Found`, the largest first.
+
+    which: "all", "largest" or an index. landmarks: [float64 [68, 2], ...] or quad: [4, 2] take the detector's place.
+    Raises AlignmentError when there is no such face.
+    """
+    if quad is not None:
+        faces = [(None, check_quad(quad))]
+    elif landmarks is not None:
+        faces = sorted(((None, ffhq_quad(points)) for points in landmarks), key=lambda face: -quad_side(face[1]))
+    else:
+        faces = [(face.box, ffhq_quad(face.landmarks)) for face in detect_faces(pixels)]
+    if not faces:
+        remedy = "use a picture with a frontal face of at least 40 pixels, or say where it is (--landmarks, --quad)"
+        raise AlignmentError(f"no face found; {remedy}")
+    found = [Found(index, *face) for index, face in enumerate(faces)]
+    if which == "all":
+        return found
+    index = 0 if which == "largest" else which
+    if index >= len(found):
+        raise AlignmentError(f"holds no face {index}; --faces counts from 0, the largest, to {len(found) - 1} here")
+    return [found[index]]
+
+
+def read_landmarks(path):
+    """{file name of a picture, or None for any picture: [float64 [68, 2], one a face]}.
+
+    Raises AlignmentError, one line with the file and the remedy, when the file is missing or holds something else.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise AlignmentError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise AlignmentError(f"{path}: not JSON ({error}); write 68 [x, y] pairs a face") from error
+    if not isinstance(content, dict):
+        content = {None: content}
+    return {name: _faces(path, name, points) for name, points in content.items()}
+
+
+def _faces(path, name, points):
+    where = f"{path}, {name}" if name else f"{path}"
+    try:
+        faces = np.asarray(points, np.float64)
+        faces = faces[None] if faces.ndim == 2 else faces  # [N, 68, 2]
+        for face in faces:
+            ffhq_quad(face)
+    except (TypeError, ValueError) as error:
+        raise AlignmentError(f"{where}: {error}; write 68 [x, y] pairs a face") from error
+    if not len(faces):
+        raise AlignmentError(f"{where}: holds no face; write 68 [x, y] pairs a face")
+    return list(faces)

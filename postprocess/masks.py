@@ -1,0 +1,59 @@
+"""Which pixels of a parsed face are replaced, which stay in front, and where two parsed faces can be compared.
+
+Labels are integer arrays [..., H, W], numbered as in parsing.CLASSES.
+"""
+
+import numpy as np
+
+from .parsing import CLASSES
+
+# The classes of the paper's mask: what belongs to the face, and the hair.
+FACE_CLASSES = [
+    "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "nose", "mouth", "u_lip", "l_lip", "hair",
+]  # fmt: skip
+INNER_CLASSES = ["skin", "l_brow", "r_brow", "l_eye", "r_eye", "nose", "mouth", "u_lip", "l_lip"]
+COVERS_ALL = ["hat", "cloth"]  # lies in front of face and hair
+COVERS_FACE = [
+    "hair",
+    "background",
+    "ear_r",
+    "neck",
+    "neck_l",
+]  # lies in front of the face: a hand is no class of its own
+SKIN_TONES = ["skin", "nose", "l_ear", "r_ear", "neck"]
+THINNEST = 0.04  # of the crop's side: what is narrower is the difference of two outlines, not a thing in front
+
+
+def face_mask(labels):
+    """bool of the same shape: the classes that are replaced."""
+    return _among(labels, FACE_CLASSES)
+
+
+def in_front(labels, under):
+    """bool [S, S]: where the picture shows something in front of the face that the portrait does not show.
+
+    labels: [S, S] of the portrait. under: [S, S] of the picture's crop in the same place.
+    """
+    import cv2
+
+    covered = _among(labels, FACE_CLASSES) & _among(under, COVERS_ALL)
+    covered |= _among(labels, INNER_CLASSES) & _among(under, COVERS_FACE)
+    width = max(round(THINNEST * len(covered)), 3)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    return cv2.morphologyEx(covered.astype(np.uint8), cv2.MORPH_OPEN, disc).astype(bool)
+
+
+def shows_skin(labels):
+    """bool of the same shape: skin of the face, ears or neck."""
+    return _among(labels, SKIN_TONES)
+
+
+def shows_hair(labels):
+    """bool of the same shape."""
+    return _among(labels, ["hair"])
+
+
+def _among(labels, names):
+    wanted = np.zeros(len(CLASSES), dtype=bool)
+    wanted[[CLASSES.index(name) for name in names]] = True
+    return wanted[np.asarray(labels)]

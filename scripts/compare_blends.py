@@ -1,0 +1,114 @@
+"""Show the ways to blend a face into its picture side by side, and measure their seams.
+
+    python scripts/compare_blends.py samples -o runs/blends --steps 200
+
+Latents are kept in OUT (NAME/face0_w_plus.npz), so that a second run only composites. Writes sheet.png,
+blending-DEVICE.md and blending-DEVICE.json: for the largest face of every picture the gradient along the mask's border
+over that of its surroundings, the same in the picture before, and the step of colour across the border that the blend
+adds (metrics/seam.py).
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+@click.command(help=__doc__)
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--steps", default=500, show_default=True)
+@click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]))
+def main(inputs, out, folder, steps, device):
+    from tqdm import tqdm
+
+    import weights
+    from alignment import crop_face, find_faces, read_picture, to_rgb8, write_png
+    from alignment.crop import quad_side
+    from metrics.seam import measure_seam
+    from postprocess.compositing import BLENDS
+    from postprocess.sheet import contact_sheet
+    from project import find_pictures, load_bundle, neighbourhood, put_back, regenerate
+    from weights.files import written_atomically
+
+    device = weights.pick_device(device)
+    bundle = load_bundle(folder, device)
+    rows, sheet = [], []
+    pictures = find_pictures(inputs)
+    bar = tqdm(total=len(pictures) * steps, unit="step")
+    for number, (path, name) in enumerate(pictures):
+        bar.set_description(name[:24])
+        picture = read_picture(path)
+        (face,) = find_faces(picture.pixels, "largest")
+        crop = crop_face(picture.pixels, face.quad, bundle.g_real.img_resolution)
+        w_plus = latent(out / name / "face0_w_plus.npz", crop, bundle, steps, lambda *_: bar.update())
+        bar.n = (number + 1) * steps
+        portraits = regenerate(bundle, w_plus)
+        top, bottom, left, right = neighbourhood(face.quad, picture.pixels.shape)
+        shown = [("before", picture.pixels[top:bottom, left:right])]
+        for blend in BLENDS:
+            result, (placed,) = put_back(picture, portraits, crop[None], [face.quad], bundle, blend)
+            pixels = to_rgb8(result)
+            seam = measure_seam(pixels, picture.pixels, placed["mask"] / 255, quad_side(face.quad))
+            rows.append({"picture": name, "blend": blend, "gradient": seam.gradient,
+                         "gradient_before": seam.gradient_before, "step": seam.step} | placed["registration"]
+                        | {"in_front": placed["in_front"]})  # fmt: skip
+            caption = f"{blend}: {seam.gradient:.2f} / {seam.gradient_before:.2f}, step {seam.step:.1f}"
+            shown.append((caption, pixels[top:bottom, left:right]))
+        sheet.append(shown)
+    bar.close()
+
+    table = "\n".join(table_lines(rows, BLENDS))
+    used = {name: weights.sha256(path) for name, path in bundle.files.items()}
+    report = {"steps": steps, "resolution": bundle.g_real.img_resolution, "weights": used, "rows": rows}
+    count = f"the largest face of {len(pictures)} pictures"
+    head = f"# Blending\n\n{folder or 'Embedded weights'}; {steps} steps; {count}."
+    for suffix, text in ((".md", f"{head}\n\n{table}\n"), (".json", json.dumps(report, indent=1))):
+        with written_atomically(out / f"blending-{device}{suffix}") as unfinished:
+            unfinished.write_text(text)
+    write_png(out / "sheet.png", contact_sheet(sheet, tile=384))
+    click.echo(f"{table}\nlook at {out / 'sheet.png'}")
+
+
+def latent(path, crop, bundle, steps, on_step):
+    """w+ [1, num_ws, w_dim] of a crop, uint8 [R, R, 3]: from the file where it is, else by inversion, and into it."""
+    import numpy as np
+    import torch
+
+    from inversion import latent_optimization
+    from project import to_tensor
+    from weights.files import written_atomically
+
+    if path.is_file():
+        return torch.from_numpy(np.load(path)["w_plus"]).to(bundle.device)
+    target = to_tensor(crop[None], bundle.device)
+    w_plus = latent_optimization(bundle.g_rendering, target, bundle.perceptual, steps=steps, on_step=on_step).w_plus
+    with written_atomically(path) as unfinished:
+        np.savez(unfinished, w_plus=w_plus.cpu().numpy())
+    return w_plus
+
+
+def table_lines(rows, blends):
+    """A line a picture, and the mean: gradient ratio, also as a share of the picture's before, and colour step."""
+    names = list(dict.fromkeys(row["picture"] for row in rows))
+    value = {(row["picture"], row["blend"]): row for row in rows}
+    yield "| picture | " + " | ".join(f"{b}: gradient, of before | step" for b in blends) + " |"
+    yield "| --- " * (1 + 2 * len(blends)) + "|"
+    for label, group in [*((name, [name]) for name in names), ("mean", names)]:
+
+        def mean(key, blend, group=group):
+            return sum(value[name, blend][key] for name in group) / len(group)
+
+        cells = []
+        for blend in blends:
+            gradient, before = mean("gradient", blend), mean("gradient_before", blend)
+            cells += [f"{gradient:.2f}, {gradient / before:.2f}", f"{mean('step', blend):.2f}"]
+        yield f"| {label} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
