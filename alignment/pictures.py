@@ -84,6 +84,8 @@ def read_picture(path, content=None):
             rgb = rgb.transpose(UPRIGHT[turn])
             notes.append("turned upright as its EXIF orientation asks")
         pixels = np.asarray(rgb).copy()  # [H, W, 3]
+        if content is not None:  # a member of a zip is never written back
+            return Picture(pixels, tuple(notes), Original(pixels))
         return Picture(pixels, tuple(notes), read_original(path, image, pixels, deep, UPRIGHT.get(turn)))
 
 

@@ -177,3 +177,15 @@ def test_rate_limit_is_kept(tmp_path):
     assert time.monotonic() - started < 0.08  # hosts do not wait for each other
     [thread.join() for thread in threads]
     assert max(times) - started >= 5 / 50
+
+
+def test_a_16_bit_picture_from_a_zip_is_read_like_the_file(tmp_path):
+    """The bytes of a member go without a file of their own, also where a file would be opened again."""
+    import cv2
+
+    from alignment import read_picture
+
+    path = tmp_path / "deep.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 65536, (40, 50, 3), dtype=np.uint16))
+    inside = read_picture("set.zip/deep.png", path.read_bytes())
+    assert np.array_equal(inside.pixels, read_picture(path).pixels) and inside.original.samples.dtype == np.uint8
