@@ -6,6 +6,7 @@ import time
 import zipfile
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from alignment import PictureError
