@@ -4,28 +4,23 @@
     python project.py samples -o out
 
 For every picture: OUT/NAME/composite.SUFFIX of the picture's own format, OUT/NAME/sheet.png and, for each face N,
-faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_mask.png and faceN_w_plus.npz; OUT/report.json says what
-was done and how well.
+faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_mask.png and faceN_w_plus.npz; OUT/results.html,
+OUT/sheet.png and OUT/report.json show and say what was done and how well. The same command again does what is missing.
 """
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from weights.files import written_atomically
-
-PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
-POOR_LPIPS = 0.05  # a reconstruction this far from its crop is reported; the samples reach about 0.01
-MUCH_HIDDEN = 0.05  # of the face
-PIXELS = ("crop", "inversion", "portrait", "mask", "w_plus")  # of a face's dict: into files, not into the report
+NETWORKS = ("g_real", "g_rendering", "perceptual", "parser")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """The networks of one run, all frozen, on one device; files: {name: path} of where they came from."""
+    """The networks of one run, all frozen, on one device; files: {name: path} of where they came from; limits: what
+    warnings go by (jobs/quality.py)."""
 
     g_real: object
     g_rendering: object
@@ -33,6 +28,56 @@ class Bundle:
     parser: object
     device: str
     files: dict
+    limits: dict
+
+
+@dataclass(frozen=True)
+class Result:
+    """One picture done. picture: the alignment.Picture. composite: samples of the form of picture.original.samples.
+    faces: one dict a face, largest first: "crop", "inversion", "portrait", "mask" (uint8), "w_plus" and numbers."""
+
+    picture: object
+    composite: object
+    faces: list
+
+    def save(self, folder):
+        """Write what the command writes for a picture into `folder`; returns (composite's name, report entries)."""
+        from jobs.results import write_results
+
+        return write_results(Path(folder), self.picture, self.composite, self.faces)
+
+
+class Projector:
+    """The whole of Fig. 2(b) as one object:
+
+        projector = Projector()                      # the embedded weights, on the GPU where there is one
+        result = projector("avatar.png")
+        result.save("out")
+
+    weights: folder as for `--weights`. preset, steps, blend: as the options of the command. Calling it with a path (or
+    an alignment.Picture) returns a Result; raises alignment.PictureError or AlignmentError, naming the file.
+    """
+
+    def __init__(self, weights=None, device="auto", preset="default", steps=None, blend="harmonized"):
+        from inversion.presets import PRESETS
+        from weights import pick_device
+
+        self.bundle = load_bundle(weights, pick_device(device))
+        self.schedule = PRESETS[preset] | ({} if steps is None else {"steps": steps})
+        self.blend = blend
+
+    def __call__(self, picture, faces="all", start=None, on_step=None):
+        from alignment import AlignmentError, find_faces, read_picture
+
+        if isinstance(picture, str | Path):
+            path, picture = picture, read_picture(picture)
+            try:
+                found = find_faces(picture.pixels, faces)
+            except AlignmentError as error:
+                raise AlignmentError(f"{path}: {error}") from error
+        else:
+            found = find_faces(picture.pixels, faces)
+        return project_picture(picture, self.bundle, found, self.schedule, self.blend, start, on_step)
 
 
 def load_bundle(folder=None, device="cpu"):
@@ -40,12 +85,13 @@ def load_bundle(folder=None, device="cpu"):
     import torch
 
     import weights
+    from jobs.quality import load_calibration
     from losses.perceptual import load_perceptual
     from postprocess.parsing import load_parser
     from stylegan2.checkpoints import load_generator
 
     folder = Path(folder or weights.DEMO)
-    files = {name: folder / f"{name}.safetensors" for name in ("g_real", "g_rendering", "perceptual", "parser")}
+    files = {name: folder / f"{name}.safetensors" for name in NETWORKS}
     networks = {
         "g_real": load_generator(files["g_real"]),
         "g_rendering": load_generator(files["g_rendering"]),
@@ -56,13 +102,13 @@ def load_bundle(folder=None, device="cpu"):
     if (real.img_resolution, real.w_dim) != (rendering.img_resolution, rendering.w_dim):
         raise weights.WeightsError(f"{folder}: g_real and g_rendering do not share a latent space")
     networks = {k: n.to(device, memory_format=torch.channels_last) for k, n in networks.items()}
-    return Bundle(**networks, device=device, files=files)
+    return Bundle(**networks, device=device, files=files, limits=load_calibration(folder))
 
 
-def project_picture(picture, bundle, found, steps=500, blend="harmonized", on_step=None):
-    """Fig. 2(b) for the faces `found` (by alignment.find_faces) of one alignment.Picture.
+def project_picture(picture, bundle, found, schedule, blend="harmonized", start=None, on_step=None):
+    """Fig. 2(b) for the faces `found` (by alignment.find_faces) of one alignment.Picture; returns a Result.
 
-    Returns (composite: samples of the form of picture.original.samples, faces: one dict a face, as in `found`).
+    schedule: {"steps", "lr"} of the inversion. start: w+ to begin with, [N or 1, num_ws, w_dim], or None.
     """
     import numpy as np
     import torch
@@ -80,34 +126,54 @@ def project_picture(picture, bundle, found, steps=500, blend="harmonized", on_st
     # Invert into g_rendering (Eq. 4)
     started = time.perf_counter()
     target = to_tensor(crops, bundle.device)
-    inversion = latent_optimization(bundle.g_rendering, target, bundle.perceptual, steps=steps, on_step=on_step)
+    inversion = latent_optimization(
+        bundle.g_rendering, target, bundle.perceptual, **schedule, start=start, on_step=on_step
+    )
     seconds = (time.perf_counter() - started) / len(found)
     with torch.no_grad():
         lpips = bundle.perceptual(target, inversion.image).tolist()
     reconstructions = to_pixels(inversion.image)
 
+    # Regenerate with g_real, register, parse, composite (Eq. 5)
     portraits = regenerate(bundle, inversion.w_plus)
     result, placed = put_back(picture, portraits, crops, [face.quad for face in found], bundle, blend)
-    faces = [
-        {
+    faces = []
+    for i, face in enumerate(found):
+        measured = measure_face(face, lpips[i], crops[i], portraits[i], placed[i], bundle)
+        faces.append({
             "face": face.index,
             "box": face.box and [round(float(v), 1) for v in face.box],
             "quad": face.quad.round(2).tolist(),
-            "lpips": lpips[i],
             "noise": inversion.history[-1]["noise"][i],
             "seconds": seconds,
             "registration": placed[i]["registration"],
-            "in_front": placed[i]["in_front"],
-            "warnings": face_warnings(lpips[i], face.quad, size, placed[i]["in_front"]),
+            **measured,
             "crop": crops[i],
             "inversion": reconstructions[i],
             "portrait": portraits[i],
             "mask": placed[i]["mask"],
             "w_plus": inversion.w_plus[i : i + 1].cpu().numpy(),
-        }
-        for i, face in enumerate(found)
-    ]
-    return result, faces
+        })  # fmt: skip
+    return Result(picture, result, faces)
+
+
+def measure_face(face, lpips, crop, portrait, placed, bundle):
+    """How well a face went: numbers and the warnings that follow from them (jobs/quality.py)."""
+    from alignment import yaw
+    from alignment.crop import quad_side
+    from jobs.quality import face_warnings
+    from metrics.identity import embedding, identity_distance
+
+    measured = {
+        "lpips": lpips,
+        "identity": identity_distance(embedding(crop), embedding(portrait)),
+        "yaw": None if face.landmarks is None else round(yaw(face.landmarks), 1),
+        "side": round(quad_side(face.quad), 1),
+        "size": len(crop),
+        "hidden": placed["in_front"],
+        "worn": placed["worn"],
+    }
+    return measured | {"warnings": face_warnings(measured, bundle.limits)}
 
 
 def regenerate(bundle, w_plus):
@@ -123,11 +189,12 @@ def put_back(picture, portraits, crops, quads, bundle, blend):
 
     portraits, crops: uint8 [N, R, R, 3]. quads: [4, 2] each, where the crops were cut. Returns (samples of the form of
     picture.original.samples, one dict a face: "registration", "in_front", the share of the face that something hides,
-    and "mask", uint8 [H, W]).
+    "worn", {class: share of the crop} of glasses and hats, and "mask", uint8 [H, W]).
     """
     import numpy as np
 
     from alignment import Registration, crop_face, register
+    from jobs.quality import worn_shares
     from postprocess.compositing import composite
     from postprocess.masks import face_mask, in_front
     from postprocess.parsing import parse
@@ -152,25 +219,11 @@ def put_back(picture, portraits, crops, quads, bundle, blend):
         result, soft = composite(result, portraits[i], labels[i], places[i].quad, under[i], blend)
         placed.append({
             "registration": {"move": places[i].move, "refused": places[i].refused},
+            "worn": worn_shares(under[i]),
             "in_front": float(in_front(labels[i], under[i]).sum() / max(face_mask(labels[i]).sum(), 1)),
             "mask": np.ceil(soft * 255).clip(0, 255).astype(np.uint8),  # 0 only where nothing changed
         })  # fmt: skip
     return result, placed[::-1]
-
-
-def face_warnings(lpips, quad, size, hidden):
-    """What a user should look at twice, in words."""
-    import numpy as np
-
-    warnings = []
-    if lpips > POOR_LPIPS:
-        warnings.append(f"poor reconstruction (LPIPS {lpips:.2f}): the portrait may not be the same person")
-    side = float(np.linalg.norm(quad[3] - quad[0]))
-    if side > 2 * size:
-        warnings.append(f"the face is {side:.0f} pixels wide but the generator draws {size}: expect a soft result")
-    if hidden > MUCH_HIDDEN:
-        warnings.append(f"something lies in front of the face ({100 * hidden:.0f} % of it): look at the mask")
-    return warnings
 
 
 def to_tensor(pixels, device):
@@ -185,57 +238,14 @@ def to_pixels(images):
     return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def write_results(folder, picture, result, faces):
-    """Write the pictures and latents of one input into `folder`; returns (name of the composite's file, the report
-    entries of its faces)."""
-    import numpy as np
+def read_start(path, bundle):
+    """--init: w+ [N, num_ws, w_dim] of a `w_plus.npz`; raises ClickException, naming the file."""
+    from training.loop import load_w_plus
 
-    from alignment import to_rgb8, write_original, write_png
-    from postprocess.sheet import contact_sheet
-
-    folder.mkdir(parents=True, exist_ok=True)
-    rows, entries = [], []
-    before, after = picture.pixels, to_rgb8(result)
-    for face in faces:
-        top, bottom, left, right = neighbourhood(face["quad"], before.shape)
-        row = [("input", face["crop"]), ("inversion by g_rendering", face["inversion"]),
-               ("portrait by g_real", face["portrait"]), ("soft mask", face["mask"][top:bottom, left:right]),
-               ("in the picture: before", before[top:bottom, left:right]),
-               ("in the picture: after", after[top:bottom, left:right])]  # fmt: skip
-        rows.append(row)
-        for name in ("crop", "inversion", "portrait", "mask"):
-            write_png(folder / f"face{face['face']}_{name}.png", face[name])
-        with written_atomically(folder / f"face{face['face']}_w_plus.npz") as unfinished:
-            np.savez(unfinished, w_plus=face["w_plus"])
-        entries.append({k: v for k, v in face.items() if k not in PIXELS})
-    rows.append([("before", before), ("after", after)])
-    written = write_original(folder / "composite", picture.original, result)
-    write_png(folder / "sheet.png", contact_sheet(rows))
-    return written.name, entries
-
-
-def neighbourhood(quad, shape):
-    """(top, bottom, left, right) of the picture around a face crop, a tenth of its side larger on every side."""
-    xs, ys = [p[0] for p in quad], [p[1] for p in quad]
-    pad = 0.1 * (max(xs) - min(xs))
-    top, bottom = max(int(min(ys) - pad), 0), min(int(max(ys) + pad), shape[0])
-    left, right = max(int(min(xs) - pad), 0), min(int(max(xs) + pad), shape[1])
-    return top, bottom, left, right
-
-
-def find_pictures(inputs):
-    """[(path, name)] for files and folders, in order; the names of two equal stems keep their suffix."""
-    paths = []
-    for item in map(Path, inputs):
-        if item.is_dir():
-            inside = sorted(p for p in item.iterdir() if p.suffix.lower() in PICTURES)
-            if not inside:
-                raise click.ClickException(f"{item}: holds no pictures ({', '.join(sorted(PICTURES))})")
-            paths += inside
-        else:
-            paths.append(item)
-    stems = [path.stem for path in paths]
-    return [(path, path.stem if stems.count(path.stem) == 1 else path.name) for path in paths]
+    try:
+        return load_w_plus(path, bundle.g_rendering).float().to(bundle.device)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def which_faces(context, parameter, value):
@@ -245,29 +255,6 @@ def which_faces(context, parameter, value):
     if not value.isdecimal():
         raise click.BadParameter("write largest, all, or the index of a face (0 is the largest)")
     return int(value)
-
-
-def given_faces(landmarks, quad, pictures):
-    """path -> arguments of `find_faces` for the faces that --landmarks or --quad point out, as a function."""
-    if landmarks is None and quad is None:
-        return lambda path: {}
-    from alignment import AlignmentError, read_landmarks
-    from alignment.crop import check_quad
-
-    if landmarks is not None and quad is not None:
-        raise click.ClickException("--landmarks and --quad both say where the face is; give one of them")
-    try:
-        if quad is not None:
-            points = {None: check_quad([quad[i : i + 2] for i in range(0, 8, 2)])}
-        else:
-            points = read_landmarks(landmarks)
-    except (AlignmentError, ValueError) as error:
-        raise click.ClickException(f"--quad: {error}" if quad is not None else f"--landmarks: {error}") from error
-    if None in points and len(pictures) > 1:
-        remedy = "name one INPUT, or name the pictures in the --landmarks file"
-        raise click.ClickException(f"the face of one picture is given, but there are several pictures; {remedy}")
-    kind = "quad" if quad is not None else "landmarks"
-    return lambda path: {kind: points.get(path.name, points.get(None))}
 
 
 @click.command(help=__doc__, context_settings={"max_content_width": 110})
@@ -284,80 +271,108 @@ def given_faces(landmarks, quad, pictures):
 @click.option("--blend", default="harmonized", type=click.Choice(["harmonized", "paper", "poisson"]),
               show_default=True, help="paper: Eq. 5 exactly. harmonized: colours and position fitted to the picture, "
               "things in front of the face kept. poisson: gradients only.")  # fmt: skip
-@click.option("--steps", default=500, show_default=True, type=click.IntRange(1), help="Steps of the inversion.")
+@click.option("--preset", default="default", type=click.Choice(["default", "paper", "fast", "best"]),
+              show_default=True, help="Schedule of the inversion; paper: the 500 steps of Eq. 4.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(1), help="Steps of the inversion, instead of the preset's.")
+@click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="w_plus.npz to start from, not the mean "
+              "latent.")  # fmt: skip
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(0),
+              help="Threads that read and align the next pictures meanwhile.")  # fmt: skip
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(inputs, out, folder, faces, landmarks, quad, blend, steps, device):
+def main(inputs, out, folder, faces, landmarks, quad, blend, preset, steps, init, workers, device):
+    from jobs.inputs import find_pictures, given_faces
+
     try:
         pictures = find_pictures(inputs)
         given = given_faces(landmarks, quad, pictures)
+        run(pictures, given, out, folder, faces, blend, preset, steps, init, workers, device)
     except click.ClickException as error:
         error.exit_code = 2
         raise
+
+
+def run(pictures, given, out, folder, faces, blend, preset, steps, init, workers, device):
+    """All pictures, shared among the processes that torchrun started; the first writes report, sheet and page."""
     import torch
     from tqdm import tqdm
 
     import weights
-    from alignment import AlignmentError, PictureError, find_faces, read_picture, to_rgb8, write_png
-    from postprocess.sheet import contact_sheet
+    from alignment import AlignmentError, PictureError
+    from inversion.presets import PRESETS
+    from jobs.inputs import read_ahead
+    from jobs.results import fingerprint, finished, write_entry, write_run
+    from training import distributed
 
     started = time.perf_counter()
-    device = weights.pick_device(device)
+    device = str(distributed.start(weights.pick_device(device)))
+    rank, world_size = distributed.rank(), distributed.world_size()
     try:
         bundle = load_bundle(folder, device)
     except weights.WeightsError as error:
-        failure = click.ClickException(str(error))
-        failure.exit_code = 2
-        raise failure from error
+        raise click.ClickException(str(error)) from error
     size = bundle.g_real.img_resolution
-    if folder is None:
+    if folder is None and rank == 0:
         click.echo(f"using the embedded demo weights ({size}x{size}); real ones: see README, --weights")
+    schedule = PRESETS[preset] | ({} if steps is None else {"steps": steps})
+    start = None if init is None else read_start(init, bundle)
+    used = {name: {"file": str(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
+    settings = {"preset": preset, **schedule, "blend": blend, "faces": faces, "resolution": size}
+    made_with = settings | {"weights": {name: file["sha256"] for name, file in used.items()}}
+    made_with |= {"init": None if init is None else weights.sha256(init)}
 
-    entries, overview, failed = [], [], 0
-    bar = tqdm(total=len(pictures) * steps, unit="step", dynamic_ncols=True)
-    for index, (path, name) in enumerate(pictures):
-        bar.set_description(name[:24])
-        entry = {"input": str(path), "output": name}
-        try:
-            source = read_picture(path)
-            for note in source.notes:
-                bar.write(f"{path}: {note}")
-            found = find_faces(source.pixels, faces, **given(path))
-            result, done = project_picture(
-                source, bundle, found, steps, blend,
-                on_step=lambda step, lpips: (bar.update(), bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)),
-            )  # fmt: skip
-            composite_name, reports = write_results(out / name, source, result, done)
-            entry |= {"notes": list(source.notes), "composite": composite_name, "faces": reports}
-            for face in entry["faces"]:
-                for warning in face["warnings"]:
-                    bar.write(f"{path}: {warning}")
-            overview.append([("input", source.pixels), ("result", to_rgb8(result)),
-                             ("face: input", done[0]["crop"]), ("face: result", done[0]["portrait"])])  # fmt: skip
-        except (PictureError, AlignmentError, OSError) as error:
-            message = str(error) if str(path) in str(error) else f"{path}: {error}"
-            bar.write(f"error: {message}")
-            entry["error"] = message
-            failed += 1
-        bar.n = (index + 1) * steps
-        bar.refresh()
-        entries.append(entry)
+    entries = []
+    mine = pictures[rank::world_size]
+    bar = tqdm(total=len(mine) * schedule["steps"], unit="step", dynamic_ncols=True, disable=rank > 0)
+
+    def on_step(step, lpips):
+        bar.update()
+        bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
+
+    prints = {path: fingerprint(path, made_with | {"given": given(path)}) for path, _ in mine}
+    waiting = [path for path, name in mine if finished(out / name, prints[path]) is None]
+    with read_ahead(waiting, faces, given, workers) as aligned:
+        for index, (path, name) in enumerate(mine):
+            bar.set_description(name[:24])
+            entry = finished(out / name, prints[path])
+            if entry is None:
+                entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
+                try:
+                    source, found = aligned(path)
+                    for note in source.notes:
+                        bar.write(f"{path}: {note}")
+                    result = project_picture(source, bundle, found, schedule, blend, start, on_step)
+                    composite_name, reports = result.save(out / name)
+                    entry |= {"notes": list(source.notes), "composite": composite_name, "faces": reports}
+                    write_entry(out / name, entry)
+                    for face in reports:
+                        for warning in face["warnings"]:
+                            bar.write(f"{path}: {warning}")
+                except (PictureError, AlignmentError, OSError) as error:
+                    message = str(error) if str(path) in str(error) else f"{path}: {error}"
+                    bar.write(f"error: {message}")
+                    entry["error"] = message
+            bar.n = (index + 1) * schedule["steps"]
+            bar.refresh()
+            entries.append(entry)
     bar.close()
 
-    used = {name: {"file": str(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
-    report = {
-        "pictures": entries,
-        "weights": used,
-        "settings": {"steps": steps, "blend": blend, "faces": faces, "device": device, "resolution": size},
-        "seconds": time.perf_counter() - started,
-        "versions": {"torch": torch.__version__},
-    }
-    with written_atomically(out / "report.json") as unfinished:
-        unfinished.write_text(json.dumps(report, indent=1))
-    if overview:
-        write_png(out / "sheet.png", contact_sheet(overview))
-        click.echo(f"{len(overview)} of {len(pictures)} pictures done; look at {out / 'sheet.png'}")
+    entries = distributed.gathered(entries)
+    distributed.stop()
+    failed = sum("error" in entry for entry in entries)
+    if rank == 0:
+        order = {name: position for position, (_, name) in enumerate(pictures)}
+        report = {
+            "pictures": sorted(entries, key=lambda entry: order[entry["output"]]),
+            "weights": used,
+            "settings": settings | {"device": device},
+            "seconds": time.perf_counter() - started,
+            "versions": {"torch": torch.__version__},
+        }
+        write_run(out, report)
+        if failed < len(pictures):
+            click.echo(f"{len(pictures) - failed} of {len(pictures)} pictures done; look at {out / 'results.html'}")
     if failed:
-        raise SystemExit(1 if overview else 2)
+        raise SystemExit(1 if failed < len(pictures) else 2)
 
 
 if __name__ == "__main__":

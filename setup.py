@@ -14,6 +14,7 @@ setup(
             for name in (
                 "alignment",
                 "inversion",
+                "jobs",
                 "losses",
                 "metrics",
                 "postprocess",

@@ -16,6 +16,7 @@ from .faces import Found, find_faces, read_landmarks
 from .originals import Original, to_rgb8, write_original
 from .paste import paste_face, warp_to_picture
 from .pictures import Picture, PictureError, read_picture, write_png
+from .pose import yaw
 from .registration import Registration, register
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "warp_to_picture",
     "write_original",
     "write_png",
+    "yaw",
 ]

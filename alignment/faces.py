@@ -17,11 +17,12 @@ from .detect import AlignmentError, detect_faces
 @dataclass(frozen=True)
 class Found:
     """One face to be replaced. index: 0 is the largest of the picture. box: (left, top, right, bottom) by the detector,
-    or None. quad: float64 [4, 2], its FFHQ square in picture pixels."""
+    or None. quad: float64 [4, 2], its FFHQ square in picture pixels. landmarks: [68, 2] there, or None."""
 
     index: int
     box: tuple | None
     quad: np.ndarray
+    landmarks: np.ndarray | None = None
 
 
 def find_faces(pixels, which="all", landmarks=None, quad=None):
@@ -31,11 +32,13 @@ def find_faces(pixels, which="all", landmarks=None, quad=None):
     Raises AlignmentError when there is no such face.
     """
     if quad is not None:
-        faces = [(None, check_quad(quad))]
+        faces = [(None, check_quad(quad), None)]
     elif landmarks is not None:
-        faces = sorted(((None, ffhq_quad(points)) for points in landmarks), key=lambda face: -quad_side(face[1]))
+        faces = sorted(
+            ((None, ffhq_quad(points), points) for points in landmarks), key=lambda face: -quad_side(face[1])
+        )
     else:
-        faces = [(face.box, ffhq_quad(face.landmarks)) for face in detect_faces(pixels)]
+        faces = [(face.box, ffhq_quad(face.landmarks), face.landmarks) for face in detect_faces(pixels)]
     if not faces:
         remedy = "use a picture with a frontal face of at least 40 pixels, or say where it is (--landmarks, --quad)"
         raise AlignmentError(f"no face found; {remedy}")

@@ -29,10 +29,12 @@ def main(inputs, out, folder, steps, device):
     import weights
     from alignment import crop_face, find_faces, read_picture, to_rgb8, write_png
     from alignment.crop import quad_side
+    from jobs.inputs import find_pictures
+    from jobs.results import neighbourhood
     from metrics.seam import measure_seam
     from postprocess.compositing import BLENDS
     from postprocess.sheet import contact_sheet
-    from project import find_pictures, load_bundle, neighbourhood, put_back, regenerate
+    from project import load_bundle, put_back, regenerate
     from weights.files import written_atomically
 
     device = weights.pick_device(device)

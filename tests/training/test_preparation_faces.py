@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alignment import crop_face, crop_face_quickly, detect_faces, ffhq_quad, read_picture
+from alignment import crop_face, crop_face_quickly, detect_faces, ffhq_quad, read_picture, yaw
 from training.preparation.filters import Limits, duplicates, refusal, sort_out
-from training.preparation.measure import difference_hash, sharpness, usual_limit, yaw
+from training.preparation.measure import difference_hash, sharpness, usual_limit
 
 LIMITS = Limits(min_side=100, min_sharpness=3, max_yaw=45, max_faces=1, max_difference=20)
 

@@ -5,12 +5,11 @@ decide that it goes. What the numbers mean is said at the functions that make th
 """
 
 import hashlib
-import math
 
 import numpy as np
 from PIL import Image
 
-from alignment import PictureError, crop_face_quickly, detect_faces, ffhq_quad, quad_side, read_picture
+from alignment import PictureError, crop_face_quickly, detect_faces, ffhq_quad, quad_side, read_picture, yaw
 from weights.files import written_atomically
 
 from . import PreparationError
@@ -18,9 +17,7 @@ from .filters import refusal
 from .sources import read_bytes
 
 SIDE_OF_BOX = 2.2  # an FFHQ square is 1.3 to 2.15 times as wide as dlib's box: what is narrower is surely too small
-NOSE = 0.83  # how far the nose tip stands out, in half distances of the outer eye corners; fitted on known yaws
 THUMBNAIL = 160  # pixels
-EYE_CORNERS, NOSE_TIP = (36, 45), 30  # among the 68 landmarks
 
 
 def prepare(item, size, limits, folder):
@@ -88,21 +85,6 @@ def write_crop(folder, identity, crop, whole):
         # Level 1: a quarter of the default's time for files a sixth larger.
         with written_atomically(crop_path(folder, identity)) as unfinished:
             Image.fromarray(crop).save(unfinished, compress_level=1)
-
-
-def yaw(landmarks):
-    """How far a face is turned to the side, in degrees; positive: towards the picture's left.
-
-    landmarks: [68, 2]. The nose tip stands out in front of the line between the eyes by NOSE of half that line, so
-    turning by a moves it sideways by NOSE * tan(a) of the half line as it is seen. Rolled faces are measured along
-    their own eye line; looking up or down does not matter.
-    """
-    points = np.asarray(landmarks, np.float64)
-    left, right = points[list(EYE_CORNERS)]
-    half = (right - left) / 2
-    # Across the nose bridge: a line through the middle of the eyes, at right angles to the eye line.
-    aside = (points[NOSE_TIP] - (left + right) / 2) @ half / max(half @ half, 1e-9)
-    return math.degrees(math.atan(-aside / NOSE))
 
 
 def sharpness(crop):

@@ -1,0 +1,75 @@
+"""Which pictures, and which faces in them, a command was asked to work on."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def find_pictures(inputs):
+    """[(path, name)] for files and folders, in order; the names of two equal stems keep their suffix."""
+    paths = []
+    for item in map(Path, inputs):
+        if item.is_dir():
+            inside = sorted(p for p in item.iterdir() if p.suffix.lower() in PICTURES)
+            if not inside:
+                raise click.ClickException(f"{item}: holds no pictures ({', '.join(sorted(PICTURES))})")
+            paths += inside
+        else:
+            paths.append(item)
+    stems = [path.stem for path in paths]
+    return [(path, path.stem if stems.count(path.stem) == 1 else path.name) for path in paths]
+
+
+def given_faces(landmarks, quad, pictures):
+    """path -> arguments of `find_faces` for the faces that --landmarks or --quad point out, as a function."""
+    if landmarks is None and quad is None:
+        return lambda path: {}
+    from alignment import AlignmentError, read_landmarks
+    from alignment.crop import check_quad
+
+    if landmarks is not None and quad is not None:
+        raise click.ClickException("--landmarks and --quad both say where the face is; give one of them")
+    try:
+        if quad is not None:
+            points = {None: check_quad([quad[i : i + 2] for i in range(0, 8, 2)])}
+        else:
+            points = read_landmarks(landmarks)
+    except (AlignmentError, ValueError) as error:
+        raise click.ClickException(f"--quad: {error}" if quad is not None else f"--landmarks: {error}") from error
+    if None in points and len(pictures) > 1:
+        remedy = "name one INPUT, or name the pictures in the --landmarks file"
+        raise click.ClickException(f"the face of one picture is given, but there are several pictures; {remedy}")
+    kind = "quad" if quad is not None else "landmarks"
+    return lambda path: {kind: points.get(path.name, points.get(None))}
+
+
+@contextmanager
+def read_ahead(paths, faces, given, workers):
+    """Yields aligned(path) -> (Picture, its faces), which raises what reading or aligning that picture raised.
+
+    The next `workers` of `paths`, which must be asked for in this order, are read and searched by threads meanwhile.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from alignment import find_faces, read_picture
+
+    def align(path):
+        picture = read_picture(path)
+        return picture, find_faces(picture.pixels, faces, **given(path))
+
+    if workers == 0:
+        yield align
+        return
+    with ThreadPoolExecutor(workers) as threads:
+        waiting, running = list(paths), {}
+
+        def aligned(path):
+            while waiting and len(running) <= workers:
+                following = waiting.pop(0)
+                running[following] = threads.submit(align, following)
+            return running.pop(path).result() if path in running else align(path)
+
+        yield aligned
