@@ -27,7 +27,7 @@ setup(
         ]
     ),
     py_modules=["train", "project"],
-    package_data={"weights": ["demo/*.safetensors"], "stylegan2.ops": ["csrc/*"]},
+    package_data={"weights": ["demo/*.safetensors", "demo/*.json"], "stylegan2.ops": ["csrc/*"]},
     install_requires=[
         "torch>=2.11",
         "torchvision",

@@ -1,0 +1,73 @@
+"""Measure from where on project.py should warn: what 95 % of well-made results stay below.
+
+    python scripts/calibrate_warnings.py --data ../shared/avatars --out weights/demo/calibration.json
+
+Every 8th identity of `matched/` is inverted with the weights' own generators: `lpips` of the inversion and dlib's
+`identity` distance between crop and portrait get the 95th percentile. `yaw`: the generators know what they were trained
+on, so its limit is the 99th percentile of the training pictures' (manifest.jsonl).
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+@click.command(help=__doc__)
+@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--preset", default="default", show_default=True)
+@click.option("--batch", default=8, show_default=True)
+@click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
+def main(data, out, folder, preset, batch, device):
+    import numpy as np
+    from PIL import Image
+    from tqdm import tqdm
+
+    import weights
+    from inversion import latent_optimization
+    from inversion.presets import PRESETS
+    from metrics.identity import embedding, identity_distance
+    from project import load_bundle, regenerate, to_tensor
+    from weights.files import written_atomically
+
+    bundle = load_bundle(folder, weights.pick_device(device))
+    size = bundle.g_real.img_resolution
+    held_out = sorted(path.stem for path in (data / "matched").iterdir())
+    names, schedule = held_out[::8], PRESETS[preset]
+    lpips, identity = [], []
+    bar = tqdm(total=schedule["steps"] * -(-len(names) // batch), unit="step")
+    for i in range(0, len(names), batch):
+        images = [Image.open(data / "rendered" / f"{name}.jpg").convert("RGB") for name in names[i : i + batch]]
+        crops = np.stack([np.asarray(im.reduce(im.width // size) if im.width > size else im) for im in images])
+        target = to_tensor(crops, bundle.device)
+        inversion = latent_optimization(
+            bundle.g_rendering, target, bundle.perceptual, **schedule, on_step=lambda *_: bar.update()
+        )
+        lpips += bundle.perceptual(target, inversion.image).tolist()
+        pairs = zip(crops, regenerate(bundle, inversion.w_plus), strict=True)
+        identity += [identity_distance(embedding(crop), embedding(portrait)) for crop, portrait in pairs]
+    bar.close()
+    people = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
+    yaws = [abs(person["yaw"]) for person in people if person["id"] not in held_out]
+    limits = {
+        "lpips": round(float(np.quantile(lpips, 0.95)), 4),
+        "identity": round(float(np.quantile(identity, 0.95)), 3),
+        "yaw": round(float(np.quantile(yaws, 0.99)), 1),
+    }
+    how = (
+        f"95th percentile over {len(names)} evaluation identities of the avatars, preset {preset}; yaw: 99th "
+        f"percentile of {len(yaws)} training pictures"
+    )
+    used = {name: weights.sha256(path) for name, path in bundle.files.items()}
+    with written_atomically(out) as unfinished:
+        unfinished.write_text(json.dumps({"limits": limits, "how": how, "weights": used}, indent=1) + "\n")
+    click.echo(f"{limits}\nwrote {out}")
+
+
+if __name__ == "__main__":
+    main()
