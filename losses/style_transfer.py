@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import grid_sample, normalize
-from torch.utils.checkpoint import checkpoint
 
 PAIRS = 2**21  # distances held at a time
 VGG_TAPS = (1, 3, 6, 8, 11, 13, 15, 22, 29)  # relu 1_1 to 3_3, 4_3 and 5_3: with the colour 2179 channels
@@ -55,22 +54,11 @@ def content_loss(result, content):
     """Self-similarity (Eq. 4 of Kolkin et al.) of hypercolumns [P, C] at the same points of two pictures.
 
     All cosine distances among the points of each picture, every column of which is divided by its sum; then the sum of
-    absolute differences of a column, averaged over the columns: 0 to 2, whatever P is. Computed in portions of columns.
+    absolute differences of a column, averaged over the columns: 0 to 2, whatever P is.
     """
-    result, content = normalize(result), normalize(content)
-
-    def difference(a, b, start, stop):
-        own = [(1 - x @ x[start:stop].T).clamp_min(0) for x in (a, b)]  # [P, S] each
-        own = [d / d.sum(0, keepdim=True).clamp_min(1e-6) for d in own]
-        return (own[0] - own[1]).abs().sum()
-
-    count = len(result)
-    step = max(PAIRS // count, 1)
-    parts = [
-        checkpoint(difference, result, content, start, min(start + step, count), use_reentrant=False)
-        for start in range(0, count, step)
-    ]
-    return torch.stack(parts).sum() / count
+    own = [(1 - unit @ unit.T).clamp_min(0) for unit in (normalize(result), normalize(content))]  # [P, P] each
+    own = [distance / distance.sum(0, keepdim=True).clamp_min(1e-6) for distance in own]
+    return (own[0] - own[1]).abs().sum() / len(result)
 
 
 def style_loss(result, style, content_weight):

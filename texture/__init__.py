@@ -13,6 +13,7 @@ from .camera import Camera, CameraError, read_camera, solve_camera
 from .mesh import Mesh, MeshError, read_mesh
 from .rasterize import View, draw, render, view_of
 
+from .refine import Refinement, refine
 from .unwrap import unwrap
 
 __all__ = [

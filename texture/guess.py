@@ -1,0 +1,86 @@
+"""Where the refinement starts: the picture's colours where it shows the surface, their mirror image where that is seen,
+and the initial texture in the light of both elsewhere.
+
+Light and skin colour multiply, so what the picture knows better is carried to unseen texels as a gain: the smooth
+continuation of the seen colours over that of the initial texture there (push-pull: Gortler et al., "The Lumigraph",
+1996). Dark hair stays dark under it. All edges are soft, so no seam is left at the mask's border.
+"""
+
+import numpy as np
+import torch
+from torch.nn.functional import avg_pool2d, interpolate, pad
+
+BLEND = 0.01  # of the texture's longer side: width of the soft edge inside the visible mask
+GAIN = 4.0  # colours are multiplied by 1 / GAIN to GAIN at most
+DARK = 4.0  # levels added to both sides of a quotient, so that black is not divided by
+MATERIAL = 3.0  # standard deviations
+
+
+def first_guess(content, sampled, visible, covered, mirror):
+    """float32 [H, W, 3], 0 to 255, from content and sampled (the same form), visible and covered (bool [H, W]).
+
+    mirror: whether the layout is its own mirror image, so that unseen texels may be taken from the other side.
+    """
+    weight = soft_inside(visible)  # [H, W]
+    known = sampled
+    if mirror:
+        other, seen = sampled[:, ::-1], visible[:, ::-1] & covered
+        # The two sides are lit differently: where both are seen, how; the answer is carried on to the unseen texels.
+        both = soft_inside(visible & seen)
+        if both.any():
+            other = other * gain(sampled, other, both, limit=2)
+        far = soft_inside(seen) * (1 - weight)
+        total = weight + far
+        known = (weight[..., None] * sampled + far[..., None] * other) / np.maximum(total, 1e-6)[..., None]
+        weight = total
+    lit = content * gain(known, content, weight)
+    return np.clip(lit + weight[..., None] * (known - lit), 0, 255).astype(np.float32)
+
+
+def gain(wanted, present, weight, limit=GAIN):
+    """Factor [H, W, 3] that turns `present` into `wanted` where the weight [H, W] is, continued smoothly elsewhere."""
+    factor = (push_pull(wanted, weight) + DARK) / (push_pull(present, weight) + DARK)
+    return np.clip(factor, 1 / limit, limit)
+
+
+def push_pull(values, weight):
+    """Keep values [H, W, C] where the weight [H, W] is 1 and continue them smoothly to where it is 0."""
+    values = torch.from_numpy(np.ascontiguousarray(values, np.float32)).permute(2, 0, 1)[None]
+    weight = torch.from_numpy(np.ascontiguousarray(weight, np.float32))[None, None]
+    return _push_pull(values, weight)[0].permute(1, 2, 0).numpy()
+
+
+def _push_pull(values, weight):
+    """[1, C, H, W] and [1, 1, H, W]: averages of ever larger blocks of known texels, pulled back into the unknown."""
+    height, width = values.shape[2:]
+    if height == width == 1 or bool((weight >= 1).all()):
+        return values
+    even = (0, width % 2, 0, height % 2)
+    known, share = (avg_pool2d(pad(x, even), 2) for x in (values * weight, weight))
+    coarse = _push_pull(known / share.clamp_min(1e-9), (4 * share).clamp_max(1))
+    coarse = interpolate(coarse, size=(height + even[3], width + even[1]), mode="bilinear")[..., :height, :width]
+    return weight * values + (1 - weight) * coarse
+
+
+def soft_inside(mask):
+    """float32 [H, W]: 0 outside the mask and on its border, rising smoothly to 1 at BLEND of the longer side inside."""
+    import cv2
+
+    framed = np.pad(np.ascontiguousarray(mask, np.uint8), 1)
+    distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    t = np.clip((distance - 0.5) / max(BLEND * max(mask.shape), 1), 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def seen_materials(content, visible, covered):
+    """bool [H, W]: texels of the initial texture in colours that it has among the visible ones, too.
+
+    The picture can speak of skin, lips and brows it shows, not of hair it hides: within MATERIAL standard deviations of
+    the visible texels' mean colour (Mahalanobis distance), or visible themselves.
+    """
+    colors = content[visible].astype(np.float64)
+    mean = colors.mean(0)
+    spread = np.cov(colors.T) + 4.0**2 * np.eye(3)  # never narrower than a few levels
+    away = content.astype(np.float64) - mean
+    distance = np.einsum("hwi,ij,hwj->hw", away, np.linalg.inv(spread), away)
+    return covered & ((distance < MATERIAL**2) | visible)
