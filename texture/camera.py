@@ -182,21 +182,14 @@ def fit_camera(points, pixels, width, height):
 
 def _landmarks_on(mesh, texture, camera):
     """(detector's score, points float64 [51, 3] on the mesh, NaN where a landmark misses it); (0, None) without a face."""
-    import torch
-
     from alignment import detect_faces
 
-    from .rasterize import draw, picture_of, render, view_of
+    from .rasterize import draw, render_picture
 
-    fragments = draw(mesh, camera)
-    if not fragments.covered.any():
-        return 0.0, None
-    view = view_of(mesh, camera, fragments)
-    values = render(torch.from_numpy(np.array(texture)).permute(2, 0, 1)[None].float(), view)
-    drawing = picture_of(values, view, 64.0).permute(1, 2, 0).round().byte().numpy()
-    faces = detect_faces(np.ascontiguousarray(drawing))
+    faces = detect_faces(np.ascontiguousarray(render_picture(mesh, camera, texture, background=64.0)))
     if not faces:
         return 0.0, None
+    fragments = draw(mesh, camera)
     place = fragments.interpolate(mesh, mesh.vertices)
     place[~fragments.covered] = np.nan
     place = _grown(place)  # a landmark on the rim of an eye hole belongs to the nearest surface

@@ -1,9 +1,9 @@
 """Where the refinement starts: the picture's colours where it shows the surface, their mirror image where that is seen,
 and the initial texture in the light of both elsewhere.
 
-Light and skin colour multiply, so what the picture knows better is carried to unseen texels as a gain: the smooth
-continuation of the seen colours over that of the initial texture there (push-pull: Gortler et al., "The Lumigraph",
-1996). Dark hair stays dark under it. All edges are soft, so no seam is left at the mask's border.
+How the seen colours differ from the initial texture is continued smoothly to the unseen texels of the same materials, as
+in a seamless clone (Perez et al. 2003; by push-pull, Gortler et al. 1996). What the picture hides, such as the scalp
+under hair, keeps the initial colours. All edges are soft, so no seam is left at the mask's border.
 """
 
 import numpy as np
@@ -11,8 +11,7 @@ import torch
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 BLEND = 0.01  # of the texture's longer side: width of the soft edge inside the visible mask
-GAIN = 4.0  # colours are multiplied by 1 / GAIN to GAIN at most
-DARK = 4.0  # levels added to both sides of a quotient, so that black is not divided by
+CELLS = 32  # along the longer side of the texture: light changes no faster
 MATERIAL = 3.0  # standard deviations
 
 
@@ -28,19 +27,28 @@ def first_guess(content, sampled, visible, covered, mirror):
         # The two sides are lit differently: where both are seen, how; the answer is carried on to the unseen texels.
         both = soft_inside(visible & seen)
         if both.any():
-            other = other * gain(sampled, other, both, limit=2)
+            other = other + offset(sampled, other, both)
         far = soft_inside(seen) * (1 - weight)
         total = weight + far
         known = (weight[..., None] * sampled + far[..., None] * other) / np.maximum(total, 1e-6)[..., None]
         weight = total
-    lit = content * gain(known, content, weight)
+    same = smooth(seen_materials(content, visible, np.ones_like(covered)))[..., None]
+    lit = content + same * offset(known, content, weight)
     return np.clip(lit + weight[..., None] * (known - lit), 0, 255).astype(np.float32)
 
 
-def gain(wanted, present, weight, limit=GAIN):
-    """Factor [H, W, 3] that turns `present` into `wanted` where the weight [H, W] is, continued smoothly elsewhere."""
-    factor = (push_pull(wanted, weight) + DARK) / (push_pull(present, weight) + DARK)
-    return np.clip(factor, 1 / limit, limit)
+def offset(wanted, present, weight):
+    """Smooth difference [H, W, 3] from `present` to `wanted` where the weight [H, W] is, continued elsewhere.
+
+    Averaged over cells of the texture, CELLS along its longer side: what it holds is light, not detail.
+    """
+    height, width = weight.shape
+    cells = [max(round(side * CELLS / max(height, width)), 1) for side in (height, width)]
+    stack = np.dstack([(wanted - present) * weight[..., None], weight]).astype(np.float32)
+    stack = interpolate(torch.from_numpy(stack).permute(2, 0, 1)[None], size=cells, mode="area")  # [1, 4, h, w]
+    difference = _push_pull(stack[:, :3] / stack[:, 3:].clamp_min(1e-6), (2 * stack[:, 3:]).clamp_max(1))
+    difference = interpolate(difference, size=(height, width), mode="bicubic", align_corners=False)
+    return difference[0].permute(1, 2, 0).numpy()
 
 
 def push_pull(values, weight):
@@ -70,6 +78,13 @@ def soft_inside(mask):
     distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     t = np.clip((distance - 0.5) / max(BLEND * max(mask.shape), 1), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def smooth(mask):
+    """float32 [H, W]: a mask with its border blurred, BLEND of the longer side to either side."""
+    import cv2
+
+    return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(BLEND * max(mask.shape), 0.5))
 
 
 def seen_materials(content, visible, covered):

@@ -180,6 +180,13 @@ def picture_of(values, view, background=0.0):
     return picture
 
 
+def render_picture(mesh, camera, texture, background=0.0):
+    """The mesh with a texture, uint8 [H, W, 3], as the camera sees it: uint8 [h, w, 3]."""
+    view = view_of(mesh, camera)
+    values = render(torch.from_numpy(np.array(texture)).permute(2, 0, 1)[None].float(), view)  # [3, P]
+    return picture_of(values, view, background).permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+
+
 def _area_ratio(over, under):
     """Area of triangles [F, 3, 2] relative to others, [F]; 0 for those without area."""
     over, under = np.abs(doubled_area(over)), np.abs(doubled_area(under))

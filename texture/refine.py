@@ -5,9 +5,13 @@
 over the texture's Laplacian pyramid, from coarse to fine; five rounds, each from the last result, in which the content
 weight is divided and the rendering weight multiplied by 1.1. C. Li et al., "FaceRefiner: High-Fidelity Facial Texture
 Refinement with Differentiable Rendering-based Style Transfer", 2024; the style transfer is that of Kolkin et al. 2019
-(losses/style_transfer.py). The content is the initial texture, the style what the picture shows of the surface and its
-mirror image. Ours differ: the start (guess.py), that hidden materials are left alone (`guess.seen_materials`), and that
-colours are never rescaled.
+(losses/style_transfer.py). The style is what the picture shows of the surface, and its mirror image. Ours differ:
+
+- start and content are the first guess (guess.py): the initial texture in the picture's light, with the picture on it;
+- materials that the picture hides are left alone (`guess.seen_materials`), and colours are never rescaled;
+- the step. Sums over pixels make a gradient grow fourfold from band to band of the pyramid, and no reduction is given
+  that would fix its size. Each band's gradient is divided by its root mean square, the learning rate 0.3 is meant in
+  8-bit levels, and it falls linearly to 0 within a scale, so that the last iterations settle.
 """
 
 from dataclasses import dataclass
@@ -49,10 +53,9 @@ class Refinement:
 
 @dataclass(frozen=True)
 class Problem:
-    """What the optimisation is given; textures as tensors [1, 3, H, W] in [-1, 1]."""
+    """What the optimisation is given; tensors in [-1, 1]."""
 
-    content: torch.Tensor
-    style: torch.Tensor
+    start: torch.Tensor  # [1, 3, H, W], the first guess: content to keep, and style where the picture shows it
     target: torch.Tensor  # [3, P], the picture's pixels in the eroded mask
     view: object  # View of those pixels
     points: np.ndarray  # int [K, 2] (row, column) of texels the loss may look at
@@ -84,8 +87,7 @@ def refine(mesh, texture, picture, camera, network, *, mask=None, rounds=5, iter
     if not view.inside.any():
         raise ValueError("the picture shows too little of the mesh to compare with; check camera and mask")
     problem = Problem(
-        content=to_tensor(content, device),
-        style=to_tensor(start, device),
+        start=to_tensor(start, device),
         target=to_tensor(picture, device)[0][:, torch.from_numpy(view.inside).to(device)],
         view=view.to(device),
         points=np.argwhere(seen_materials(content, visible, covered)),
@@ -104,8 +106,8 @@ def refine(mesh, texture, picture, camera, network, *, mask=None, rounds=5, iter
 
 def optimise(problem, network, rounds, iterations, state=None, on_step=None, on_stage=None):
     """All rounds and scales: (texture [1, 3, H, W] in [-1, 1], history). See `refine`."""
-    size = problem.content.shape[2:]
-    result, history = (problem.style, []) if state is None else (state["texture"].to(problem.style), state["history"])
+    size = problem.start.shape[2:]
+    result, history = (problem.start, []) if state is None else (state["texture"].to(problem.style), state["history"])
     for index, (turn_, scale) in enumerate(stages(size, rounds)):
         if index < len(history):
             continue
@@ -128,35 +130,47 @@ def optimise_scale(problem, network, texture, weights, iterations, seed, on_step
     random = np.random.default_rng(seed)
     layout = dict(memory_format=torch.channels_last)
     with torch.no_grad():
-        content = feature_maps(network, resize(problem.content, size).contiguous(**layout))
-        style = style_samples(network, resize(problem.style, size), problem, random)
-    pyramid = [level.requires_grad_() for level in laplacian(texture)]
-    optimizer = torch.optim.SGD(pyramid, lr=LEVEL * LEARNING_RATE, momentum=MOMENTUM)
-    losses = {}
-    for step in range(iterations):
+        start = resize(problem.start, size).contiguous(**layout)
+        content = feature_maps(network, start)
+        style = style_samples(network, start, problem, random)
+    terms = []
+
+    def loss_of(current):
         points = draw_points(problem.points, POINTS, problem, random, device)
-        current = collapse(pyramid)  # [1, 3, h, w]
         found = sample(feature_maps(network, current.contiguous(**layout)), points)
         with torch.no_grad():
             wanted = sample(content, points).columns
-        terms = (
+        terms[:] = (
             content_loss(found.columns, wanted),
             style_loss(found, style, weights[0]),
             (render(current, problem.view) - problem.target).abs().mean(),
         )
-        loss = sum(weight * term for weight, term in zip(weights, terms, strict=True))
+        return sum(weight * term for weight, term in zip(weights, terms, strict=True))
+
+    def losses():
+        return dict(zip(("content", "style", "rendering"), (term.item() for term in terms), strict=True))
+
+    result = descend(texture, loss_of, iterations, on_step and (lambda: on_step(losses())))
+    return result, losses()
+
+
+def descend(texture, loss_of, iterations, on_step=None):
+    """Gradient descent on the Laplacian pyramid of a texture [1, 3, h, w]; loss_of(texture) -> a number. See the top."""
+    pyramid = [band.requires_grad_() for band in laplacian(texture)]
+    optimizer = torch.optim.SGD(pyramid, lr=LEVEL * LEARNING_RATE, momentum=MOMENTUM)
+    for step in range(iterations):
+        loss = loss_of(collapse(pyramid))
+        if not torch.isfinite(loss):
+            raise ValueError("the optimisation diverged (a loss is not finite); check the mesh and its texture")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for band in pyramid:
             band.grad /= band.grad.square().mean().sqrt().clamp_min(1e-20)
         optimizer.param_groups[0]["lr"] = LEVEL * LEARNING_RATE * (1 - step / iterations)
         optimizer.step()
-        losses = dict(zip(("content", "style", "rendering"), (term.item() for term in terms), strict=True))
-        if not np.isfinite(loss.item()):
-            raise ValueError("the optimisation diverged (a loss is not finite); check the mesh and its texture")
         if on_step is not None:
-            on_step(losses)
-    return collapse(pyramid).detach(), losses
+            on_step()
+    return collapse(pyramid).detach()
 
 
 def style_samples(network, style, problem, random):
@@ -172,7 +186,7 @@ def style_samples(network, style, problem, random):
 
 def draw_points(texels, count, problem, random, device):
     """`count` of the texels [K, 2] (row, column) as positions [count, 2], (x, y) in [-1, 1]."""
-    height, width = problem.content.shape[2:]
+    height, width = problem.start.shape[2:]
     chosen = texels[random.integers(len(texels), size=count)] + 0.5
     points = np.stack([chosen[:, 1] / width, chosen[:, 0] / height], axis=1) * 2 - 1
     return torch.from_numpy(points).float().to(device)
