@@ -43,11 +43,23 @@ def feature_maps(network, picture):
     return maps
 
 
-def sample(maps, points):
-    """Samples at points [P, 2], (x, y) in [-1, 1] from the left and top border to the right and bottom one."""
+def layer_gains(maps):
+    """One factor a map that gives it a mean length of 1 over its positions: every layer then has the same say.
+
+    A small network's activations are many times longer than a colour; without this, cosines would not see colours at
+    all, and speckles of any hue would go unpunished.
+    """
+    return [1 / m.square().sum(1).mean().sqrt().clamp_min(1e-6) for m in maps]
+
+
+def sample(maps, points, gains):
+    """Samples at points [P, 2], (x, y) in [-1, 1] from the left and top border to the right and bottom one.
+
+    gains: of `layer_gains`, the same for all pictures that are compared.
+    """
     grid = points[None, None]  # [1, 1, P, 2]
     columns = [grid_sample(m, grid, padding_mode="border", align_corners=False)[0, :, 0].T for m in maps]  # [P, C_l]
-    return Samples(torch.cat(columns, 1), columns[0])
+    return Samples(torch.cat([gain * x for gain, x in zip(gains, columns, strict=True)], 1), columns[0])
 
 
 def content_loss(result, content):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from losses.style_transfer import Samples, content_loss, feature_maps, sample, style_loss
+from losses.style_transfer import Samples, content_loss, feature_maps, layer_gains, sample, style_loss
 
 from .guess import first_guess, push_pull, seen_materials
 from .rasterize import draw, draw_texels, render, view_of
@@ -132,14 +132,15 @@ def optimise_scale(problem, network, texture, weights, iterations, seed, on_step
     with torch.no_grad():
         start = resize(problem.start, size).contiguous(**layout)
         content = feature_maps(network, start)
-        style = style_samples(network, start, problem, random)
+        gains = layer_gains(content)
+        style = style_samples(content, feature_maps(network, start.flip(3)), gains, problem, random)
     terms = []
 
     def loss_of(current):
         points = draw_points(problem.points, POINTS, problem, random, device)
-        found = sample(feature_maps(network, current.contiguous(**layout)), points)
+        found = sample(feature_maps(network, current.contiguous(**layout)), points, gains)
         with torch.no_grad():
-            wanted = sample(content, points).columns
+            wanted = sample(content, points, gains).columns
         terms[:] = (
             content_loss(found.columns, wanted),
             style_loss(found, style, weights[0]),
@@ -173,14 +174,14 @@ def descend(texture, loss_of, iterations, on_step=None):
     return collapse(pyramid).detach()
 
 
-def style_samples(network, style, problem, random):
-    """5 x 1000 Samples of visible texels, half of them from the mirror image."""
-    maps, flipped = feature_maps(network, style), feature_maps(network, style.flip(3))
+def style_samples(maps, flipped, gains, problem, random):
+    """5 x 1000 Samples of visible texels, half of them from the mirror image. maps, flipped: features of both."""
     parts = []
     for _ in range(STYLE_DRAWS):
-        points = draw_points(problem.style_points, STYLE_POINTS, problem, random, style.device)
+        points = draw_points(problem.style_points, STYLE_POINTS, problem, random, maps[0].device)
         half = STYLE_POINTS // 2
-        parts += [sample(maps, points[:half]), sample(flipped, points[half:] * points.new_tensor([-1, 1]))]
+        turned = points[half:] * points.new_tensor([-1, 1])
+        parts += [sample(maps, points[:half], gains), sample(flipped, turned, gains)]
     return Samples(torch.cat([part.columns for part in parts]), torch.cat([part.colors for part in parts]))
 
 
