@@ -53,9 +53,9 @@ class Camera:
 
     def turned(self, pivot, right=0.0, up=0.0):
         """This camera after the head has turned by so many degrees about `pivot` [3]: to the right of the picture, up."""
-        a, b = np.radians([-right, up])
+        a, b = np.radians([right, up])
         spin = np.array([[np.cos(a), 0, -np.sin(a)], [0, 1, 0], [np.sin(a), 0, np.cos(a)]])
-        nod = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+        nod = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
         rotation, move = self.world_to_camera[:, :3], self.world_to_camera[:, 3]
         turned = nod @ spin @ rotation
         place = rotation @ pivot + move  # stays where it is

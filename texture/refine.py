@@ -107,7 +107,7 @@ def refine(mesh, texture, picture, camera, network, *, mask=None, rounds=5, iter
 def optimise(problem, network, rounds, iterations, state=None, on_step=None, on_stage=None):
     """All rounds and scales: (texture [1, 3, H, W] in [-1, 1], history). See `refine`."""
     size = problem.start.shape[2:]
-    result, history = (problem.start, []) if state is None else (state["texture"].to(problem.style), state["history"])
+    result, history = (problem.start, []) if state is None else (state["texture"].to(problem.start), state["history"])
     for index, (turn_, scale) in enumerate(stages(size, rounds)):
         if index < len(history):
             continue
