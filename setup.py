@@ -19,6 +19,7 @@ setup(
                 "postprocess",
                 "sketch",
                 "stylegan2",
+                "texture",
                 "training",
                 "weights",
             )
@@ -40,13 +41,14 @@ setup(
         "safetensors",
         "scipy",
         "tensorboard",
+        "trimesh",
         "click",
         "tqdm",
         "ninja",
         "filelock",
     ],
     extras_require={
-        "test": ["pytest", "ruff", "import-linter", "pooch"],
+        "test": ["pytest", "ruff", "import-linter", "pooch", "rtree"],
         "download": ["pooch", "gdown"],
     },
 )

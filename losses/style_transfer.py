@@ -4,8 +4,8 @@ N. Kolkin, J. Salavon, G. Shakhnarovich, "Style Transfer by Relaxed Optimal Tran
 (section 3), as used by FaceRefiner (Li et al. 2024). Pictures are compared at scattered points: a hypercolumn is the
 picture's colour and the activations of all tapped layers at one point.
 
-No matrix of all pairs is kept: which point is nearest to which is found portion by portion without derivatives, and only
-the distances of the pairs found are differentiated, which is the derivative of the minimum wherever it exists.
+No matrix of all pairs is kept: which point is nearest to which is found portion by portion without derivatives, and
+only the distances of the pairs found are differentiated: the derivative of the minimum wherever it exists.
 """
 
 from dataclasses import dataclass
@@ -65,8 +65,8 @@ def sample(maps, points, gains):
 def content_loss(result, content):
     """Self-similarity of hypercolumns [P, C] at the same points of two pictures: mean |D_ij - D'_ij| over all pairs.
 
-    D holds the cosine distances among the points of one picture. Kolkin et al. (Eq. 4) divide its columns by their sums;
-    here they are compared as they are: among points of nearly plain skin the sums are so small that the quotients
+    D holds the cosine distances among the points of one picture. Kolkin et al. (Eq. 4) divide its columns by their
+    sums; here they are compared as they are: among points of nearly plain skin the sums are so small that the quotients
     forbid the very pores and freckles that a plain texture is to gain.
     """
     result, content = normalize(result), normalize(content)
@@ -74,7 +74,7 @@ def content_loss(result, content):
 
 
 def style_loss(result, style, content_weight):
-    """How far the features of some Samples are from another picture's, wherever they are (Eqs. 6 to 8 of Kolkin et al.).
+    """How far the features of some Samples are from another picture's, wherever they are (Kolkin et al., Eqs. 6 to 8).
 
     Relaxed earth mover's distance of the hypercolumns, their moments, and the relaxed earth mover's distance of the
     colours divided by the content weight.

@@ -2,7 +2,7 @@
 
     python scripts/refine_texture.py --mesh head.obj --texture skin.png --image photo.png --camera camera.json -o out
 
-Writes OUT/texture.png (at the size of --texture), visible.png (texels that the picture shows), sheet.png and report.json.
+Writes OUT/texture.png (at the size of --texture), visible.png (texels that the picture shows), sheet.png, report.json.
 Without --camera one is solved from the face's landmarks and written to OUT/camera.json. The same command again goes on
 where it was stopped.
 """
@@ -46,6 +46,7 @@ def main(mesh_path, texture_path, image_path, camera_path, mask_path, out, perce
     from texture.camera import write_camera
     from texture.refine import scales
     from texture.skin import skin_mask
+    from weights.files import written_atomically
 
     started = time.perf_counter()
     device = weights.pick_device(device)
@@ -75,10 +76,11 @@ def main(mesh_path, texture_path, image_path, camera_path, mask_path, out, perce
     if perceptual is None:
         click.echo("features by the embedded perceptual network; --perceptual vgg16.pth takes the paper's VGG-16")
 
-    inputs = {name: weights.sha256(path) for name, path in (("mesh", mesh_path), ("texture", texture_path),
-              ("image", image_path), ("perceptual", perceptual or weights.DEMO / "perceptual.safetensors"))}  # fmt: skip
-    settings = {"rounds": rounds, "iterations": iterations, "inputs": inputs,
-                "camera": camera.world_to_camera.tolist()}  # fmt: skip
+    features = perceptual or weights.DEMO / "perceptual.safetensors"
+    files = {"mesh": mesh_path, "texture": texture_path, "image": image_path, "perceptual": features}
+    inputs = {name: weights.sha256(path) for name, path in files.items()}
+    shown = {"mask": int(mask.sum()), "camera": camera.world_to_camera.tolist()}
+    settings = {"rounds": rounds, "iterations": iterations, "inputs": inputs, **shown}
     unfinished = out / "unfinished.safetensors"
     state = read_state(unfinished, settings)
     steps = rounds * len(scales(texture.shape[:2])) * iterations
@@ -90,7 +92,8 @@ def main(mesh_path, texture_path, image_path, camera_path, mask_path, out, perce
 
     try:
         result = refine(mesh, texture, picture, camera, network, mask=mask, rounds=rounds, iterations=iterations,
-                        state=state, on_step=on_step, on_stage=lambda s: write_state(unfinished, s, settings))  # fmt: skip
+                        state=state, on_step=on_step,
+                        on_stage=lambda state: write_state(unfinished, state, settings))  # fmt: skip
     except ValueError as failure:
         raise click.ClickException(f"{image_path}: {failure}") from failure
     bar.close()
@@ -107,8 +110,6 @@ def main(mesh_path, texture_path, image_path, camera_path, mask_path, out, perce
         "seconds": time.perf_counter() - started,
         "versions": {"torch": torch.__version__},
     }
-    from weights.files import written_atomically
-
     with written_atomically(out / "report.json") as path:
         path.write_text(json.dumps(report, indent=1))
     unfinished.unlink(missing_ok=True)

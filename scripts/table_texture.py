@@ -4,9 +4,9 @@
 
 Methods: initial (do nothing), pasted (the unwrapped picture over the initial texture where it is seen), rendering L1
 alone (gradient descent on it, the same schedule), first guess (where the refinement starts), refined. Numbers: mean
-absolute difference to the true texture in 8-bit levels, on texels seen in the picture, unseen ones, and unseen ones that
-are skin; LPIPS (embedded network) and mean absolute difference of renders from three new views against renders with the
-true texture. No brightness gain is taken out. Writes texture-DEVICE.md and .json, and a sheet and textures to --pictures.
+absolute difference to the true texture in 8-bit levels, on texels seen in the picture, unseen ones, and unseen ones
+that are skin; LPIPS (embedded network) and mean absolute difference of renders from three new views against renders
+with the true texture. No brightness gain is taken out. Writes texture-DEVICE.md and .json, and sheets to --pictures.
 A case that is already in the numbers with the same schedule is not done again.
 """
 
@@ -158,9 +158,9 @@ def make_table(results, schedule):
     lines = [
         "# Texture refinement against the true texture",
         "",
-        f"{schedule['rounds']} round(s) of {schedule['iterations']} iterations at each of 256, 512 and 1024 (the paper: "
-        "5 of 150); embedded perceptual network. Mean absolute differences in 8-bit levels. Made by "
-        "`scripts/table_texture.py`.",
+        f"{schedule['rounds']} round(s) of {schedule['iterations']} iterations at each of 256, 512 and 1024 (the "
+        "paper: 5 of 150); embedded perceptual network. Mean absolute differences in 8-bit levels; LPIPS is of the "
+        "network that is in the loss, too. Made by `scripts/table_texture.py`, which says what the columns are.",
         "",
         "| case | method | " + " | ".join(COLUMNS.values()) + " |",
         "| --- " * (2 + len(COLUMNS)) + "|",

@@ -6,7 +6,7 @@ from texture import Camera, Mesh
 
 
 def make_relief(n=24, depth=0.5):
-    """A bulging square patch that looks to -y: x and z in [-1, 1], its texture laid out straight, u along x, v along z."""
+    """A bulging square patch that looks to -y: x and z in [-1, 1], u along x, v along z."""
     t = np.linspace(0, 1, n + 1)
     u, v = (grid.ravel() for grid in np.meshgrid(t, t))
     x, z = 2 * u - 1, 2 * v - 1

@@ -18,8 +18,8 @@ INNER = slice(17, 68)  # brows, nose, eyes, mouth; the jaw's landmarks lie on th
 GUESS_SIZE = 640  # pixels of the drawings in which landmarks are sought
 CLEAR_SCORE = 1.0  # of dlib's detector: a clear frontal face
 FOCAL = (0.8, 12.0)  # bounds of the focal length, of the picture's longer side
-# Landmarks alone hardly tell a long lens from a near one. Around a face, pictures have 1.4 (a telephone at arm's length)
-# to 6 (a portrait lens): that range is one standard deviation either way, where a landmark's is LANDMARK_ERROR.
+# Landmarks alone hardly tell a long lens from a near one. Around a face, pictures have 1.4 (a telephone at arm's
+# length) to 6 (a portrait lens): that is one standard deviation either way, where a landmark's is LANDMARK_ERROR.
 FOCAL_PRIOR = (2.9, 2.07)  # middle, and factor either way
 LANDMARK_ERROR = 0.008  # of the picture's longer side
 
@@ -52,7 +52,7 @@ class Camera:
         return -self.world_to_camera[:, :3].T @ self.world_to_camera[:, 3]
 
     def turned(self, pivot, right=0.0, up=0.0):
-        """This camera after the head has turned by so many degrees about `pivot` [3]: to the right of the picture, up."""
+        """This camera when the head has turned about `pivot` [3], degrees to the right of the picture and up."""
         a, b = np.radians([right, up])
         spin = np.array([[np.cos(a), 0, -np.sin(a)], [0, 1, 0], [np.sin(a), 0, np.cos(a)]])
         nod = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
@@ -137,8 +137,9 @@ def solve_camera(mesh, texture, picture):
 def fit_camera(points, pixels, width, height):
     """The pinhole camera that brings points [N, 3] to pixels [N, 2]: (Camera, RMS error in pixels).
 
-    The pose by EPnP for a row of focal lengths, the best one then refined in all seven numbers (Levenberg-Marquardt
-    within bounds, with a prior on the focal length). Rows of points with NaN are left out. Raises CameraError with fewer than 6 points.
+    The pose by EPnP for a row of focal lengths, each refined in all seven numbers by least squares within bounds, with
+    a prior on the focal length; the best is taken. Rows of points with NaN are left out. Raises CameraError with fewer
+    than 6 points.
     """
     import cv2
     from scipy.optimize import least_squares
@@ -181,7 +182,7 @@ def fit_camera(points, pixels, width, height):
 
 
 def _landmarks_on(mesh, texture, camera):
-    """(detector's score, points float64 [51, 3] on the mesh, NaN where a landmark misses it); (0, None) without a face."""
+    """(detector's score, points float64 [51, 3] on the mesh, NaN where a landmark misses it); no face: (0, None)."""
     from alignment import detect_faces
 
     from .rasterize import draw, render_picture

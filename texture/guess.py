@@ -1,8 +1,8 @@
 """Where the refinement starts: the picture's colours where it shows the surface, their mirror image where that is seen,
 and the initial texture in the light of both elsewhere.
 
-How the seen colours differ from the initial texture is continued smoothly to the unseen texels of the same materials, as
-in a seamless clone (Perez et al. 2003; by push-pull, Gortler et al. 1996). What the picture hides, such as the scalp
+How the seen colours differ from the initial texture is continued smoothly to the unseen texels of the same materials,
+as in a seamless clone (Perez et al. 2003; by push-pull, Gortler et al. 1996). What the picture hides, such as the scalp
 under hair, keeps the initial colours. All edges are soft, so no seam is left at the mask's border.
 """
 

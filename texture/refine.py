@@ -156,7 +156,7 @@ def optimise_scale(problem, network, texture, weights, iterations, seed, on_step
 
 
 def descend(texture, loss_of, iterations, on_step=None):
-    """Gradient descent on the Laplacian pyramid of a texture [1, 3, h, w]; loss_of(texture) -> a number. See the top."""
+    """Gradient descent on the Laplacian pyramid of a texture [1, 3, h, w]; loss_of(texture) is a scalar tensor."""
     pyramid = [band.requires_grad_() for band in laplacian(texture)]
     optimizer = torch.optim.SGD(pyramid, lr=LEVEL * LEARNING_RATE, momentum=MOMENTUM)
     for step in range(iterations):

@@ -7,7 +7,7 @@ MARGIN = 0.006  # of the face crop's side: mixed pixels along the outlines are l
 
 
 def skin_mask(picture, parser):
-    """bool [H, W] of a picture, uint8 [H, W, 3], by a parser of postprocess/parsing.py, in the frame of its largest face.
+    """bool [H, W] of a picture, uint8 [H, W, 3], by a parser of postprocess/parsing.py, around its largest face.
 
     Outside the face's crop nothing counts as skin. Raises alignment.AlignmentError when the picture holds no face.
     """

@@ -105,8 +105,8 @@ def test_looking_away_is_not_drawn(relief, camera):
 def test_triangles_without_area_change_nothing(relief, camera):
     extra = np.array([[0, 0, 0], [5, 5, 9], [0, 1, 2], [0, 0, 3]])  # points, a line along an edge
     worse = Mesh(relief.vertices, np.concatenate([relief.faces, extra]), relief.uv)
-    for a, b in ((draw(relief, camera), draw(worse, camera)), (draw_texels(relief, 32, 32), draw_texels(worse, 32, 32))):
-        assert np.array_equal(a.face, b.face)
+    assert np.array_equal(draw(relief, camera).face, draw(worse, camera).face)
+    assert np.array_equal(draw_texels(relief, 32, 32).face, draw_texels(worse, 32, 32).face)
     assert np.array_equal(
         render_picture(relief, camera, smooth_texture()), render_picture(worse, camera, smooth_texture())
     )
@@ -142,6 +142,6 @@ def test_several_islands(relief, camera):
     a = render_picture(Mesh(vertices, faces, apart), camera, texture).astype(int)
     error = np.abs(a - render_picture(relief, camera, small))
     middle = draw(relief, camera).covered.copy()
-    middle[:28] = middle[-28:] = middle[:, :28] = middle[:, -28:] = False  # borders of the islands meet the black around
+    middle[:28] = middle[-28:] = middle[:, :28] = middle[:, -28:] = False  # borders of the islands meet black
     assert error[middle].max() <= 1
     assert draw_texels(Mesh(vertices, faces, apart), 128, 128).covered.mean() == pytest.approx(0.25, abs=0.01)
