@@ -286,7 +286,8 @@ def measure_texture(op, variant, resolution, batch, repeats, device, dtype):
     view = make_view(inside, np.random.default_rng(1).random([count, 2]), np.full(count, 1 / 1024)).to(device)
     texels = np.argwhere(np.ones([resolution, resolution], bool))
     texture, target = (torch.rand(*shape, device=device) for shape in ((1, 3, resolution, resolution), (3, count)))
-    problem = Problem(start=texture, target=target, view=view, points=texels, style_points=texels)
+    even = np.ones(len(texels))
+    problem = Problem(start=texture, target=target, view=view, points=texels, chances=even, style_points=texels)
     marks = []
 
     def mark(losses):  # reading the losses has waited for the device

@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 BLEND = 0.01  # of the texture's longer side: width of the soft edge inside the visible mask
 CELLS = 32  # along the longer side of the texture: light changes no faster
 MATERIAL = 3.0  # standard deviations
+BOX = 16  # levels
 
 
 def first_guess(content, sampled, visible, covered, mirror):
@@ -99,3 +100,13 @@ def seen_materials(content, visible, covered):
     away = content.astype(np.float64) - mean
     distance = np.einsum("hwi,ij,hwj->hw", away, np.linalg.inv(spread), away)
     return covered & ((distance < MATERIAL**2) | visible)
+
+
+def material_shares(content, visible, pool):
+    """float [H, W], 0 outside the pool: weights that give the pool the visible texels' distribution of colours.
+
+    Colours are those of the initial texture, counted in boxes of BOX levels a side.
+    """
+    boxes = (content.clip(0, 255) // BOX).astype(np.int64) @ (1, 64, 64**2)  # [H, W]
+    shown, present = (np.bincount(boxes[mask], minlength=64**3) for mask in (visible, pool))
+    return np.where(pool, shown[boxes] / np.maximum(present[boxes], 1), 0)

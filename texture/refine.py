@@ -8,10 +8,12 @@ Refinement with Differentiable Rendering-based Style Transfer", 2024; the style 
 (losses/style_transfer.py). The style is what the picture shows of the surface, and its mirror image. Ours differ:
 
 - start and content are the first guess (guess.py): the initial texture in the picture's light, with the picture on it;
-- materials that the picture hides are left alone (`guess.seen_materials`), and colours are never rescaled;
+- materials that the picture hides are left alone (`guess.seen_materials`), the others are drawn in the proportions in
+  which the picture shows them (or cheeks would be asked for their share of lips), and colours are never rescaled;
 - the step. Sums over pixels make a gradient grow fourfold from band to band of the pyramid, and no reduction is given
-  that would fix its size. Each band's gradient is divided by its root mean square, the learning rate 0.3 is meant in
-  8-bit levels, and it falls linearly to 0 within a scale, so that the last iterations settle.
+  that would fix its size. Each band's gradient is divided by its root mean square and clipped at it (the few texels
+  that are drawn in an iteration would jump), the learning rate 0.3 is meant in 8-bit levels, and it falls linearly to
+  0 within a scale, so that the last iterations settle.
 """
 
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from torch.nn.functional import interpolate
 
 from losses.style_transfer import Samples, content_loss, feature_maps, layer_gains, sample, style_loss
 
-from .guess import first_guess, push_pull, seen_materials
+from .guess import first_guess, material_shares, push_pull, seen_materials
 from .rasterize import draw, draw_texels, render, view_of
 from .unwrap import FACING, FACING_TURNED, TURNED, mirrored_layout, turn, unwrap
 
@@ -59,6 +61,7 @@ class Problem:
     target: torch.Tensor  # [3, P], the picture's pixels in the eroded mask
     view: object  # View of those pixels
     points: np.ndarray  # int [K, 2] (row, column) of texels the loss may look at
+    chances: np.ndarray  # float [K], how likely each is drawn
     style_points: np.ndarray  # int [K', 2] of visible texels
 
 
@@ -86,11 +89,13 @@ def refine(mesh, texture, picture, camera, network, *, mask=None, rounds=5, iter
     view = view_of(mesh, camera, draw(mesh, camera), eroded)
     if not view.inside.any():
         raise ValueError("the picture shows too little of the mesh to compare with; check camera and mask")
+    pool = seen_materials(content, visible, covered)
     problem = Problem(
         start=to_tensor(start, device),
         target=to_tensor(picture, device)[0][:, torch.from_numpy(view.inside).to(device)],
         view=view.to(device),
-        points=np.argwhere(seen_materials(content, visible, covered)),
+        points=np.argwhere(pool),
+        chances=material_shares(content, visible, pool)[pool],
         style_points=np.argwhere(visible),
     )
     result, history = optimise(problem, network, rounds, iterations, state, on_step, on_stage)
@@ -135,9 +140,11 @@ def optimise_scale(problem, network, texture, weights, iterations, seed, on_step
         gains = layer_gains(content)
         style = style_samples(content, feature_maps(network, start.flip(3)), gains, problem, random)
     terms = []
+    likely = np.cumsum(problem.chances) / problem.chances.sum()
 
     def loss_of(current):
-        points = draw_points(problem.points, POINTS, problem, random, device)
+        chosen = np.searchsorted(likely, random.random(POINTS), side="right").clip(max=len(likely) - 1)
+        points = positions(problem.points[chosen], problem.start.shape[2:], device)
         found = sample(feature_maps(network, current.contiguous(**layout)), points, gains)
         with torch.no_grad():
             wanted = sample(content, points, gains).columns
@@ -166,7 +173,7 @@ def descend(texture, loss_of, iterations, on_step=None):
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for band in pyramid:
-            band.grad /= band.grad.square().mean().sqrt().clamp_min(1e-20)
+            band.grad = (band.grad / band.grad.square().mean().sqrt().clamp_min(1e-20)).clamp(-1, 1)
         optimizer.param_groups[0]["lr"] = LEVEL * LEARNING_RATE * (1 - step / iterations)
         optimizer.step()
         if on_step is not None:
@@ -178,18 +185,18 @@ def style_samples(maps, flipped, gains, problem, random):
     """5 x 1000 Samples of visible texels, half of them from the mirror image. maps, flipped: features of both."""
     parts = []
     for _ in range(STYLE_DRAWS):
-        points = draw_points(problem.style_points, STYLE_POINTS, problem, random, maps[0].device)
+        chosen = random.integers(len(problem.style_points), size=STYLE_POINTS)
+        points = positions(problem.style_points[chosen], problem.start.shape[2:], maps[0].device)
         half = STYLE_POINTS // 2
         turned = points[half:] * points.new_tensor([-1, 1])
         parts += [sample(maps, points[:half], gains), sample(flipped, turned, gains)]
     return Samples(torch.cat([part.columns for part in parts]), torch.cat([part.colors for part in parts]))
 
 
-def draw_points(texels, count, problem, random, device):
-    """`count` of the texels [K, 2] (row, column) as positions [count, 2], (x, y) in [-1, 1]."""
-    height, width = problem.start.shape[2:]
-    chosen = texels[random.integers(len(texels), size=count)] + 0.5
-    points = np.stack([chosen[:, 1] / width, chosen[:, 0] / height], axis=1) * 2 - 1
+def positions(texels, size, device):
+    """Texels [K, 2] (row, column) of a texture of `size` (H, W) as positions [K, 2], (x, y) in [-1, 1]."""
+    height, width = size
+    points = np.stack([(texels[:, 1] + 0.5) / width, (texels[:, 0] + 0.5) / height], axis=1) * 2 - 1
     return torch.from_numpy(points).float().to(device)
 
 

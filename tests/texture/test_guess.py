@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from texture.guess import first_guess, push_pull, seen_materials, soft_inside
+from texture.guess import first_guess, material_shares, push_pull, seen_materials, soft_inside
 
 
 def test_push_pull_keeps_what_is_known_and_continues_it():
@@ -59,3 +59,14 @@ def test_unseen_side_takes_the_mirror_image():
     assert np.abs(guess[62:68, 100:106] - sampled[62:68, 22:28][:, ::-1]).max() < 1
     alone = first_guess(content, sampled, visible, covered, mirror=False)
     assert np.abs(alone[62:68, 100:106] - content[62:68, 100:106]).max() < 20
+
+
+def test_shares_give_the_pool_the_proportions_of_the_visible():
+    content = np.full([100, 100, 3], 200, np.float32)
+    content[:, :20] = 100  # lips: a fifth of the pool, and half of what is visible
+    visible, pool = np.zeros([100, 100], bool), np.ones([100, 100], bool)
+    visible[:10, 10:30] = True
+    shares = material_shares(content, visible, pool)
+    assert np.isclose(shares[:, :20].sum(), shares[:, 20:].sum()) and np.isclose(shares.sum(), visible.sum())
+    content[50:, 50:] = 30  # not seen
+    assert material_shares(content, visible, pool)[50:, 50:].max() == 0
