@@ -96,7 +96,7 @@ def seen_materials(content, visible, covered):
     """
     colors = content[visible].astype(np.float64)
     mean = colors.mean(0)
-    spread = np.cov(colors.T) + 4.0**2 * np.eye(3)  # never narrower than a few levels
+    spread = np.cov(colors.T, bias=True) + 4.0**2 * np.eye(3)  # never narrower than a few levels
     away = content.astype(np.float64) - mean
     distance = np.einsum("hwi,ij,hwj->hw", away, np.linalg.inv(spread), away)
     return covered & ((distance < MATERIAL**2) | visible)

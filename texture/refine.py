@@ -113,17 +113,17 @@ def optimise(problem, network, rounds, iterations, state=None, on_step=None, on_
     """All rounds and scales: (texture [1, 3, H, W] in [-1, 1], history). See `refine`."""
     size = problem.start.shape[2:]
     result, history = (problem.start, []) if state is None else (state["texture"].to(problem.start), state["history"])
-    for index, (turn_, scale) in enumerate(stages(size, rounds)):
+    for index, (number, scale) in enumerate(stages(size, rounds)):
         if index < len(history):
             continue
-        weights = (CONTENT / ROUND_FACTOR**turn_, STYLE, RENDERING * ROUND_FACTOR**turn_)
+        weights = (CONTENT / ROUND_FACTOR**number, STYLE, RENDERING * ROUND_FACTOR**number)
         if scale == scales(size)[0]:
             weights = tuple(2 * weight for weight in weights)
         smaller = scaled(size, scale)
         before = resize(result, smaller)
         after, losses = optimise_scale(problem, network, before, weights, iterations, seed=index, on_step=on_step)
         result = result + resize(after - before, size)  # detail finer than this scale stays
-        history = [*history, {"round": turn_, "scale": scale, **losses}]
+        history = [*history, {"round": number, "scale": scale, **losses}]
         if on_stage is not None:
             on_stage({"texture": result.cpu(), "history": history})
     return result, history
@@ -229,7 +229,7 @@ def scales(size):
 
 def stages(size, rounds):
     """[(round, scale)] in order."""
-    return [(turn_, scale) for turn_ in range(rounds) for scale in scales(size)]
+    return [(number, scale) for number in range(rounds) for scale in scales(size)]
 
 
 def scaled(size, longer):
