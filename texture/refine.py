@@ -24,7 +24,7 @@ from torch.nn.functional import interpolate
 
 from losses.style_transfer import Samples, content_loss, feature_maps, layer_gains, sample, style_loss
 
-from .guess import first_guess, material_shares, push_pull, seen_materials
+from .guess import first_guess, material_shares, push_pull, seen_materials, smooth
 from .rasterize import draw, draw_texels, render, view_of
 from .unwrap import FACING, FACING_TURNED, TURNED, mirrored_layout, turn, unwrap
 
@@ -100,13 +100,20 @@ def refine(mesh, texture, picture, camera, network, *, mask=None, rounds=5, iter
     )
     result, history = optimise(problem, network, rounds, iterations, state, on_step, on_stage)
 
-    result = to_pixels(result)
+    result = to_pixels(keep_hidden(result, problem.start, content, visible))
     margin = shrink(covered, -GUTTER * max(size))
     result[~margin] = texture[~margin]
     sampled = np.where(visible[..., None], unwrapped.sampled, 0).round().astype(np.uint8)
     start = start.round().clip(0, 255).astype(np.uint8)
     start[~margin] = texture[~margin]
     return Refinement(result, start, sampled, visible, covered, history, angle)
+
+
+def keep_hidden(result, start, content, visible):
+    """The result [1, 3, H, W] where the picture can speak of the material, softly the start elsewhere: the features of
+    a texel reach far around it, so that hair beside the skin is stained."""
+    free = smooth(seen_materials(content, visible, np.ones_like(visible)))  # [H, W]
+    return start + torch.from_numpy(free).to(start) * (result - start)
 
 
 def optimise(problem, network, rounds, iterations, state=None, on_step=None, on_stage=None):

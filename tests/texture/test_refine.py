@@ -8,7 +8,7 @@ from relief import front_camera, make_relief, smooth_texture
 from losses.perceptual import PerceptualNetwork
 from texture import refine
 from texture.rasterize import render_picture
-from texture.refine import collapse, descend, laplacian, scales, stages
+from texture.refine import collapse, descend, keep_hidden, laplacian, scales, stages
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,13 @@ def test_a_loss_that_is_not_finite_stops_it():
 def test_scales_reach_the_texture():
     assert scales((1024, 1024)) == [256, 512, 1024] and scales((300, 700)) == [256, 512, 700]
     assert scales((4096, 4096)) == [256, 512, 1024, 2048] and scales((100, 64)) == [100]
+
+
+def test_hidden_materials_keep_the_start():
+    content = np.full([64, 128, 3], 180, np.float32)
+    content[:, 80:] = 40  # hair
+    visible = np.zeros([64, 128], bool)
+    visible[:, :40] = True
+    start, result = torch.zeros(1, 3, 64, 128), torch.ones(1, 3, 64, 128)
+    kept = keep_hidden(result, start, content, visible)
+    assert torch.equal(kept[..., :70], result[..., :70]) and torch.equal(kept[..., 90:], start[..., 90:])
