@@ -52,6 +52,7 @@ def main(data, cases, rounds, iterations, out, pictures, device):
         if folder.name in results or (cases and folder.name not in cases):
             continue
         results[folder.name] = measure(folder, network, parser, rounds, iterations, pictures)
+        results = dict(sorted(results.items()))
         with written_atomically(numbers) as unfinished:
             unfinished.write_text(json.dumps({"schedule": schedule, "cases": results}, indent=1))
         table = make_table(results, schedule)
