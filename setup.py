@@ -20,6 +20,7 @@ setup(
                 "postprocess",
                 "sketch",
                 "stylegan2",
+                "texture",
                 "training",
                 "weights",
             )
@@ -41,13 +42,14 @@ setup(
         "safetensors",
         "scipy",
         "tensorboard",
+        "trimesh",
         "click",
         "tqdm",
         "ninja",
         "filelock",
     ],
     extras_require={
-        "test": ["pytest", "ruff", "import-linter", "pooch"],
+        "test": ["pytest", "ruff", "import-linter", "pooch", "rtree"],
         "plots": ["matplotlib"],
         "download": ["pooch", "gdown"],
     },

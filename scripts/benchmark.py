@@ -5,11 +5,13 @@
     python scripts/benchmark.py training --resolution 128 --batch 16
     python scripts/benchmark.py ops --device cuda
     python scripts/benchmark.py dataset                 # see scripts/benchmark_dataset.py
+    python scripts/benchmark.py texture --repeats 1
 
 plain: every sample's own modulated weight in a grouped convolution, dense 2-D FIR filters after explicit zero
 insertion, bias, activation and gain one after the other. plain+kept memory: the same where the process keeps freed
-memory, as all our commands do on the CPU (weights.keep_freed_memory). ours: what the package does. Each timing runs in
-a process of its own, so that peak memory belongs to it alone. `--out` keeps table (Markdown) and numbers (JSON).
+memory, as all our commands do on the CPU (weights.keep_freed_memory). ours: what the package does; texture, an
+iteration of the refinement, has no other formulation. Each timing runs in a process of its own, so that peak memory
+belongs to it alone. `--out` keeps table (Markdown) and numbers (JSON).
 """
 
 import json
@@ -27,7 +29,7 @@ DTYPES = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "float16",
 
 
 @click.command(help=__doc__)
-@click.argument("what", type=click.Choice(["synthesis", "inversion", "training", "ops", "dataset"]))
+@click.argument("what", type=click.Choice(["synthesis", "inversion", "training", "ops", "dataset", "texture"]))
 @click.option("--resolution", default=1024, show_default=True, help="Config F widths; training: those of the demo.")
 @click.option("--batch", default=1, show_default=True)
 @click.option("--repeats", default=5, show_default=True, help="The median of so many runs, after one to warm up.")
@@ -58,15 +60,15 @@ def main(what, resolution, batch, repeats, device, dtypes, graph, out, measure):
     device = weights.pick_device(device)
     variants = ["ours+graph"] if graph and device == "cuda" else []
     rows = []
-    cases = OPS if what == "ops" else [{}]
-    for case in cases:
+    variants = ["plain", *(["plain+kept memory"] if device == "cpu" else []), "ours", *variants]
+    if what == "texture":
+        variants, dtypes = ["ours"], ["float32"]
+    for case in {"ops": OPS, "texture": TEXTURE}.get(what, [{}]):
         for dtype in dtypes or DTYPES[device]:
             first = None
-            for variant in ("plain", *(["plain+kept memory"] if device == "cpu" else []), "ours", *variants):
-                settings = dict(
-                    variant=variant, resolution=resolution, batch=batch, repeats=repeats, device=device, dtype=dtype,
-                    **case,
-                )  # fmt: skip
+            for variant in variants:
+                common = dict(variant=variant, resolution=resolution, batch=batch, device=device, dtype=dtype)
+                settings = common | dict(repeats=repeats) | case
                 row = settings | _in_a_process(what, settings)
                 first = first or row
                 row["ratio"] = row["seconds"] / first["seconds"]
@@ -79,7 +81,7 @@ def main(what, resolution, batch, repeats, device, dtypes, graph, out, measure):
 def _keep(out, what, device, table, rows):
     if out:
         out.mkdir(parents=True, exist_ok=True)
-        name = f"{what}-{device}"
+        name = f"{what}-speed-{device}" if what == "texture" else f"{what}-{device}"
         (out / f"{name}.md").write_text(f"# {what}\n\n{_machine(device)}\n\n{table}\n")
         (out / f"{name}.json").write_text(json.dumps({"machine": _machine(device), "rows": rows}, indent=1))
         click.echo(f"wrote {out / name}.md")
@@ -309,6 +311,54 @@ def _set_precision(device, dtype):
             module.half_dtype = lambda device: getattr(torch, dtype)
 
 
+TEXTURE = [
+    {"op": "iteration, embedded", "resolution": 512},
+    {"op": "iteration, embedded", "resolution": 1024},
+    {"op": "iteration, vgg16", "resolution": 512},
+    {"op": "iteration, vgg16", "resolution": 1024},
+    {"op": "pairwise, 2048 x 5000 x 2179"},
+]
+
+
+def measure_texture(op, variant, resolution, batch, repeats, device, dtype):
+    """One iteration of the refinement: texture features at `resolution`, all three losses, a picture of 512 x 512. Or
+    the style loss alone."""
+    import numpy as np
+    import torch
+    import torchvision
+
+    from losses.perceptual import VGGPerceptual, load_perceptual
+    from losses.style_transfer import Samples, style_loss
+    from texture.rasterize import make_view
+    from texture.refine import Problem, optimise_scale
+
+    if op.startswith("pairwise"):
+        a, b = (torch.randn(count, 2179, device=device) for count in (2048, 5000))
+        a.requires_grad_()
+
+        def step():
+            return torch.autograd.grad(style_loss(Samples(a, a[:, :3]), Samples(b, b[:, :3]), 8.0), a)
+
+        return _timed(step, variant, repeats, device)
+    vgg = op.endswith("vgg16")
+    network = VGGPerceptual(torchvision.models.vgg16(weights=None).state_dict()) if vgg else load_perceptual()
+    network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    inside = np.random.default_rng(0).random([512, 512]) < 0.3  # about what a face covers
+    count = int(inside.sum())
+    view = make_view(inside, np.random.default_rng(1).random([count, 2]), np.full(count, 1 / 1024)).to(device)
+    texels = np.argwhere(np.ones([resolution, resolution], bool))
+    texture, target = (torch.rand(*shape, device=device) for shape in ((1, 3, resolution, resolution), (3, count)))
+    even = np.ones(len(texels))
+    problem = Problem(start=texture, target=target, view=view, points=texels, chances=even, style_points=texels)
+    marks = []
+
+    def mark(losses):  # reading the losses has waited for the device
+        marks.append(time.perf_counter())
+
+    optimise_scale(problem, network, texture, (8.0, 1.7, 20.0), repeats + 1, seed=0, on_step=mark)
+    return {"seconds": statistics.median(np.diff(marks).tolist()), "peak_bytes": _peak_bytes(device)}
+
+
 def _generator(variant, resolution, batch, device, dtype):
     """A config-F generator with random weights, frozen, and random w+."""
     import torch
@@ -342,13 +392,17 @@ def _timed(step, variant, repeats, device):
         if device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
-    if device == "cuda":
-        peak = torch.cuda.max_memory_allocated()
-    else:
-        import resource
+    return {"seconds": statistics.median(seconds[1:]), "peak_bytes": _peak_bytes(device)}
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"seconds": statistics.median(seconds[1:]), "peak_bytes": peak}
+
+def _peak_bytes(device):
+    import resource
+
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _graphed(step):
@@ -371,6 +425,7 @@ MEASURES = {
     "inversion": measure_inversion,
     "training": measure_training,
     "ops": measure_op,
+    "texture": measure_texture,
 }
 
 if __name__ == "__main__":

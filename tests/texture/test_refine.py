@@ -1,0 +1,101 @@
+"""The optimisation: it nears the picture, leaves alone what it must, and goes on where it was stopped."""
+
+import numpy as np
+import pytest
+import torch
+from relief import front_camera, make_relief, smooth_texture
+
+from losses.perceptual import PerceptualNetwork
+from texture import refine
+from texture.rasterize import render_picture
+from texture.refine import collapse, descend, keep_hidden, laplacian, scales, stages
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return PerceptualNetwork([4, 8], [1, 1]).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """(mesh, initial texture, picture, camera, true texture): half of the patch is turned away."""
+    mesh, camera, true = make_relief(12, depth=1.2), front_camera(96, right=40), smooth_texture(48)
+    true = true // 2 + true[:, ::-1] // 2  # as symmetric as a face
+    initial = (true * 0.6 + 40).round().astype(np.uint8)
+    return mesh, initial, render_picture(mesh, camera, true), camera, true
+
+
+def run(problem, network, **options):
+    mesh, initial, picture, camera, _ = problem
+    torch.manual_seed(0)
+    return refine(mesh, initial, picture, camera, network, **({"rounds": 2, "iterations": 6} | options))
+
+
+def test_result_is_nearer_to_the_truth(problem, network):
+    result, (_, initial, _, _, true) = run(problem, network), problem
+    error = np.abs(result.texture.astype(float) - true).mean(2)
+    before = np.abs(initial.astype(float) - true).mean(2)
+    assert 0.2 < result.visible.mean() < 0.9
+    assert error[result.visible].mean() < 0.4 * before[result.visible].mean()
+    assert error[~result.visible].mean() < before[~result.visible].mean()
+
+
+def test_rendering_loss_falls(problem, network):
+    seen = []
+    run(problem, network, rounds=1, iterations=30, on_step=seen.append)
+    assert len(seen) == 30 and seen[-1]["rendering"] < seen[0]["rendering"]
+
+
+def test_stopped_run_goes_on_to_the_same_result(problem, network):
+    states = []
+    whole = run(problem, network, on_stage=states.append)
+    assert len(states) == len(stages((48, 48), 2)) == 2
+    resumed = run(problem, network, state=states[0])
+    assert np.array_equal(resumed.texture, whole.texture) and len(resumed.history) == 2
+    again = run(problem, network)
+    assert np.array_equal(again.texture, whole.texture)
+
+
+def test_texels_of_no_triangle_stay(network):
+    mesh, camera = make_relief(12), front_camera(96)
+    small = type(mesh)(mesh.vertices, mesh.faces, mesh.uv * 0.5 + 0.25)
+    initial = smooth_texture(96)
+    darker = render_picture(small, camera, initial) // 2
+    result = refine(small, initial, darker, camera, network, rounds=1, iterations=2)
+    assert np.array_equal(result.texture[:20], initial[:20])
+    assert np.array_equal(result.texture[:, -20:], initial[:, -20:])
+    assert (result.texture[40:56, 40:56] != initial[40:56, 40:56]).mean() > 0.9
+
+
+def test_pyramid_is_complete():
+    texture = torch.rand(1, 3, 45, 70, generator=torch.Generator().manual_seed(0))
+    bands = laplacian(texture)
+    assert [band.shape[2] for band in bands] == [45, 23, 12, 6, 3]
+    assert torch.allclose(collapse(bands), texture, atol=1e-6)
+
+
+def test_descent_reaches_a_wanted_texture_in_all_bands():
+    wanted = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.4
+    found = descend(torch.zeros(1, 3, 64, 64), lambda t: (t - wanted).abs().mean(), 150)
+    assert (found - wanted).abs().mean() < 0.01  # about one 8-bit level
+
+
+def test_a_loss_that_is_not_finite_stops_it():
+    with pytest.raises(ValueError, match="diverged"):
+        descend(torch.zeros(1, 3, 32, 32), lambda t: t.sum() * float("nan"), 3)
+
+
+def test_scales_reach_the_texture():
+    assert scales((1024, 1024)) == [256, 512, 1024] and scales((300, 700)) == [256, 512, 700]
+    assert scales((4096, 4096)) == [256, 512, 1024, 2048] and scales((100, 64)) == [100]
+
+
+def test_hidden_materials_keep_the_start():
+    content = np.full([64, 128, 3], 180, np.float32)
+    content[:, 80:] = 40  # hair
+    visible = np.zeros([64, 128], bool)
+    visible[:, :40] = True
+    start, result = torch.zeros(1, 3, 64, 128), torch.ones(1, 3, 64, 128)
+    kept = keep_hidden(result, start, content, visible)
+    assert torch.equal(kept[..., :70], result[..., :70]) and torch.equal(kept[..., 90:], start[..., 90:])
