@@ -49,8 +49,8 @@ setup(
         "filelock",
     ],
     extras_require={
-        "test": ["pytest", "ruff", "import-linter", "pooch", "rtree"],
-        "plots": ["matplotlib"],
+        "test": ["pytest", "ruff", "import-linter", "pooch", "rtree", "torch-fidelity"],
+        "tables": ["matplotlib", "torch-fidelity"],
         "download": ["pooch", "gdown"],
     },
 )

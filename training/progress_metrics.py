@@ -4,8 +4,9 @@ latents, or fixed z.
 identity_distance   dlib's embedding distance between g_real's and g_rendering's picture of a latent (same person < 0.6)
 blurred_lpips       Eq. 2 on these latents: how much the colours moved
 feature_distance    of the generated pictures to the training set (metrics/feature_distance.py; not an FID)
+fid_N               FID of the N pictures to as many of the training set, where the Inception weights are there
 
-The first two need a g_real; a plain run has the last only.
+The first two need a g_real. An FID of few pictures is too large; it compares with itself only.
 """
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from losses.color import color_loss
 from losses.perceptual import load_perceptual
 from losses.sketch import downsample
+from metrics import fid
 from metrics.feature_distance import frechet_distance, pooled_features
 from metrics.identity import embedding, identity_distance
 
@@ -34,18 +36,24 @@ class ProgressMetrics:
             self.w_plus = run.w_plus[chosen].float().to(run.device)
         self.embedded = load_perceptual().to(run.device, memory_format=torch.channels_last)
         self.perceptual = load_perceptual(run.config.perceptual_weights_file).to(run.device)
+        self.inception = fid.load_inception(device=run.device) if fid.FILE.is_file() else None
         chosen = torch.linspace(0, len(images) - 1, min(count, len(images))).long().tolist()
-        parts = [images[chosen[i : i + PORTION]].to(run.device).float() / 127.5 - 1 for i in range(0, count, PORTION)]
-        self.real_features = torch.cat([self._features(part) for part in parts if len(part)])
+        starts = range(0, len(chosen), PORTION)
+        parts = [images[chosen[i : i + PORTION]].to(run.device).float() / 127.5 - 1 for i in starts]
+        self.real_features = torch.cat([self._features(part) for part in parts])
+        if self.inception is not None:
+            self.real_inception = torch.cat([fid.inception_features(self.inception, part) for part in parts])
         self.real_embeddings = None
 
     @torch.no_grad()
     def __call__(self, G):
-        features, colors, embeddings, real_embeddings = [], [], [], []
+        features, inception, colors, embeddings, real_embeddings = [], [], [], [], []
         latents = G.mapping(self.z) if self.w_plus is None else self.w_plus
         for w_plus in latents.split(PORTION):
             y = G.synthesis(w_plus, noise_mode="const")
             features.append(self._features(y))
+            if self.inception is not None:
+                inception.append(fid.inception_features(self.inception, y))
             if self.g_real is None:
                 continue
             x = self.g_real.synthesis(w_plus, noise_mode="const")
@@ -56,6 +64,8 @@ class ProgressMetrics:
             if self.real_embeddings is None:
                 real_embeddings += _embeddings(x[:left])
         result = {"feature_distance": frechet_distance(torch.cat(features), self.real_features)}
+        if inception:
+            result[f"fid_{len(latents)}"] = fid.fid(torch.cat(inception), self.real_inception)
         if self.g_real is not None:
             self.real_embeddings = self.real_embeddings or real_embeddings
             distances = list(map(identity_distance, embeddings, self.real_embeddings))

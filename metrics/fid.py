@@ -1,0 +1,48 @@
+"""Frechet inception distance (Heusel et al. 2017): features and formula of torch-fidelity, weights from a local file.
+
+The weights are those of the original TensorFlow network, `python scripts/download_weights.py inception`; nothing is
+downloaded here.
+"""
+
+from pathlib import Path
+
+import torch
+
+import weights
+from weights import WeightsError
+
+FILE = Path(weights.__file__).parent / "downloads" / "weights-inception-2015-12-05-6726825d.pth"
+SHA256_PREFIX = "6726825d"
+
+
+def load_inception(path=FILE, device="cpu"):
+    """The frozen network. Raises WeightsError, naming file and remedy, when it is missing, another one, or damaged."""
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; python scripts/download_weights.py inception")
+    found = weights.sha256(path)
+    if not found.startswith(SHA256_PREFIX):
+        raise WeightsError(f"{path}: SHA-256 {found[:16]} is not the original's {SHA256_PREFIX}...; fetch it again")
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise WeightsError("FID needs torch-fidelity: pip install -e .[tables]") from error
+    try:
+        return FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(path)).to(device)
+    except Exception as error:
+        raise WeightsError(f"{path}: not torch-fidelity's Inception weights ({error})") from error
+
+
+@torch.no_grad()
+def inception_features(network, images):
+    """Pictures [N, 3, R, R] in [-1, 1] -> float64 [N, 2048]; rounded to 8 bits first, as files would be."""
+    pixels = ((images + 1) * 127.5).round().clamp(0, 255).byte()
+    return network(pixels)[0].double().cpu()
+
+
+def fid(features, reference):
+    """FID of two sets of features, float64 [N, 2048] and [M, 2048] (any width); a float. Compare only at equal N."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    statistics = [fid_features_to_statistics(f) for f in (features, reference)]
+    return float(fid_statistics_to_metric(*statistics, False)["frechet_inception_distance"])

@@ -1,0 +1,69 @@
+"""Frechet distances against their closed form, and against each other."""
+
+import pytest
+import torch
+
+from metrics import fid
+from metrics.feature_distance import frechet_distance, pooled_features
+from weights import WeightsError
+
+
+def normal(n, mean, deviation, seed):
+    draws = torch.randn([n, len(mean)], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return draws * torch.tensor(deviation, dtype=torch.float64) + torch.tensor(mean, dtype=torch.float64)
+
+
+def test_closed_form_of_two_normal_distributions():
+    """|difference of means|^2 + sum (difference of deviations)^2 where the covariances commute."""
+    a, b = normal(200_000, [0.0, 1.0, 2.0], [1.0, 2.0, 0.5], 0), normal(200_000, [1.0, 1.0, 0.0], [1.5, 1.0, 0.5], 1)
+    assert frechet_distance(a, b) == pytest.approx(1 + 4 + 0.25 + 1.0, rel=0.01)
+
+
+def test_any_covariance_agrees_with_torch_fidelity():
+    pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
+    random = torch.Generator().manual_seed(0)
+    mix = [torch.randn([6, 6], generator=random, dtype=torch.float64) for _ in range(2)]
+    a, b = (normal(500, [0.0] * 6, [1.0] * 6, i) @ m for i, m in enumerate(mix))
+    assert frechet_distance(a, b) == pytest.approx(fid.fid(a, b), rel=1e-6)
+    assert abs(frechet_distance(a, a)) < 1e-6
+
+
+def test_inception_file_is_named(tmp_path):
+    with pytest.raises(WeightsError, match="none.pth: no such file; python scripts/download_weights.py inception"):
+        fid.load_inception(tmp_path / "none.pth")
+    (tmp_path / "other.pth").write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="other.pth: SHA-256 .* is not the original's 6726825d"):
+        fid.load_inception(tmp_path / "other.pth")
+
+
+def test_inception_features_of_a_loaded_network(tmp_path, monkeypatch):
+    """With random weights in torch-fidelity's layout: loaded from the file, one row a picture, blind to float noise."""
+    extractor = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="torch-fidelity is missing")
+    network = extractor.FeatureExtractorInceptionV3
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", lambda *a, **k: {})
+        patch.setattr(network, "load_state_dict", lambda *a, **k: None)
+        torch.save(network("inception-v3-compat", ["2048"], __file__).state_dict(), tmp_path / "random.pth")
+    monkeypatch.setattr(fid, "SHA256_PREFIX", "")
+    loaded = fid.load_inception(tmp_path / "random.pth")
+    images = torch.rand([2, 3, 64, 64]) * 2 - 1
+    features = fid.inception_features(loaded, images)
+    assert features.shape == (2, 2048) and features.dtype == torch.float64
+    assert (features[0] - features[1]).abs().max() > 0
+    rounded = ((images + 1) * 127.5).round() / 127.5 - 1
+    assert torch.equal(fid.inception_features(loaded, rounded + 1e-4), fid.inception_features(loaded, rounded))
+    torch.save({"x": torch.zeros(1)}, tmp_path / "wrong.pth")
+    with pytest.raises(WeightsError, match="wrong.pth: not torch-fidelity's"):
+        fid.load_inception(tmp_path / "wrong.pth")
+
+
+def test_pooled_features_have_no_place():
+    """Means over positions: a picture moved by whole pooling cells, around the edge, has nearly the same features."""
+    from losses.perceptual import PerceptualNetwork
+
+    network = PerceptualNetwork([4, 6, 8], [1, 1, 1]).requires_grad_(False)
+    x = torch.rand(3, 3, 64, 64) * 2 - 1
+    features = pooled_features(network, x)
+    assert features.shape == (3, 14) and features.dtype == torch.float64
+    moved = pooled_features(network, x.roll(16, dims=3))
+    assert (moved - features).abs().max() < 0.2 * (features[0] - pooled_features(network, -x)[0]).abs().max() + 0.02
