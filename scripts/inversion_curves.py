@@ -80,6 +80,8 @@ def write(out, rows, names, size):
             mean, low, high = bootstrap_mean(row["lpips"])
             lines.append(f"| {rate} | {row['steps']} | {row['seconds']:.1f} | {mean:.4f} [{low:.4f}, {high:.4f}] |")
     axes.set(xscale="log", xlabel="steps of the whole schedule", ylabel="LPIPS to the crop")
+    axes.set_xticks(sorted({row["steps"] for row in rows}), sorted({str(row["steps"]) for row in rows}, key=int))
+    axes.minorticks_off()
     axes.set_title(f"Inversion at {size}x{size}, {len(names)} portraits")
     axes.legend()
     figure.tight_layout()
