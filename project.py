@@ -58,7 +58,7 @@ class Projector:
     an alignment.Picture) returns a Result; raises alignment.PictureError or AlignmentError, naming the file.
     """
 
-    def __init__(self, weights=None, device="auto", preset="default", steps=None, blend="harmonized"):
+    def __init__(self, weights=None, device="auto", preset="paper", steps=None, blend="harmonized"):
         from inversion.presets import PRESETS
         from weights import pick_device
 
@@ -271,8 +271,8 @@ def which_faces(context, parameter, value):
 @click.option("--blend", default="harmonized", type=click.Choice(["harmonized", "paper", "poisson"]),
               show_default=True, help="paper: Eq. 5 exactly. harmonized: colours and position fitted to the picture, "
               "things in front of the face kept. poisson: gradients only.")  # fmt: skip
-@click.option("--preset", default="default", type=click.Choice(["default", "paper", "fast", "best"]),
-              show_default=True, help="Schedule of the inversion; paper: the 500 steps of Eq. 4.")  # fmt: skip
+@click.option("--preset", default="paper", type=click.Choice(["paper", "fast"]),
+              show_default=True, help="Schedule of the inversion; paper: 500 steps, fast: 120.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), help="Steps of the inversion, instead of the preset's.")
 @click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="w_plus.npz to start from, not the mean "
               "latent.")  # fmt: skip
