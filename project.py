@@ -8,6 +8,7 @@ faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_mask.png and face
 OUT/sheet.png and OUT/report.json show and say what was done and how well. The same command again does what is missing.
 """
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -322,7 +323,10 @@ def run(pictures, given, out, folder, faces, blend, preset, steps, init, workers
 
     entries = []
     mine = pictures[rank::world_size]
-    bar = tqdm(total=len(mine) * schedule["steps"], unit="step", dynamic_ncols=True, disable=rank > 0)
+    often = 0.1 if sys.stderr.isatty() else 10  # seconds: no flood of lines in a log file
+    bar = tqdm(
+        total=len(mine) * schedule["steps"], unit="step", dynamic_ncols=True, disable=rank > 0, mininterval=often
+    )
 
     def on_step(step, lpips):
         bar.update()
