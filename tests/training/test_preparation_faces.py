@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,9 +26,7 @@ def portrait(samples):
 @pytest.fixture(scope="module")
 def avatars():
     """Function: (style, number) -> (pixels, manifest entry), of the shared avatars; skips where they are absent."""
-    from tests.conftest import ROOT
-
-    folder = ROOT / "../shared/avatars"
+    folder = Path(__file__).resolve().parents[3] / "shared" / "avatars"
     if not (folder / "manifest.jsonl").is_file():
         pytest.skip("the shared avatars are not at hand")
     manifest = {entry["id"]: entry for entry in map(json.loads, (folder / "manifest.jsonl").open())}
@@ -71,7 +70,7 @@ def test_searching_at_one_scale_finds_the_same_face(portrait):
 
 def mean_face(turned=0.0):
     """Landmarks [68, 2] of a stick face turned by so many degrees: eyes in a plane, the nose tip NOSE in front."""
-    from training.preparation.measure import NOSE
+    from alignment.pose import NOSE
 
     angle = np.radians(turned)
     points = np.zeros([68, 2])
