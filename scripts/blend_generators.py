@@ -56,6 +56,7 @@ def write_sheet(path, first, second, result, columns=6):
 
     from alignment import write_png
     from postprocess.sheet import contact_sheet
+    from project import to_pixels
     from stylegan2.blending import blend
 
     generator = torch.Generator().manual_seed(0)
@@ -65,8 +66,7 @@ def write_sheet(path, first, second, result, columns=6):
         named = [(f"strength {s}", blend(first, second, s)) for s in STRENGTHS] + [("result", result)]
         for name, G in named:
             images = G.synthesis(w_plus, noise_mode="const")
-            pixels = ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-            rows.append([(name, picture) for picture in pixels])
+            rows.append([(name, picture) for picture in to_pixels(images)])
     write_png(path, contact_sheet(rows, tile=192))
 
 

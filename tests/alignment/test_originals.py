@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from upright import TURN
 
 from alignment import Original, read_picture, to_rgb8, write_original
 from alignment.originals import _png, _png_chunk, _tiff, upright_exif
@@ -12,17 +13,6 @@ RNG = np.random.default_rng(0)
 DEEP = RNG.integers(0, 65536, (40, 56, 4), dtype=np.uint16)  # [H, W, RGBA]
 FLAT = (DEEP >> 8).astype(np.uint8)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-TURN = {  # orientation -> what sets [H, W, C] upright, by the EXIF standard
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: np.rot90(a),
-}
 
 
 def exif(orientation=None):

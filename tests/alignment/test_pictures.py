@@ -6,22 +6,11 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from upright import TURN
 
 from alignment import PictureError, read_picture, write_png
 
 RAMP = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)  # [H, W, 3], unlike in every direction
-
-# What the EXIF standard says each orientation has to undergo to stand upright, on [H, W, 3] arrays.
-TURN = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: np.rot90(a),
-}
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])  # Pillow turns TIFF files itself: twice would be wrong
