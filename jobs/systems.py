@@ -17,8 +17,8 @@ CARD = "system.json"
 
 @dataclass(frozen=True)
 class System:
-    """system: its name. source: paper or address. checkpoint: {file's role: SHA-256}, or None when unknown. seconds: per
-    picture, or None."""
+    """system: its name. source: paper or address. checkpoint: {role: SHA-256 of the file}, or None when unknown.
+    seconds: per picture, or None."""
 
     system: str
     source: str = ""

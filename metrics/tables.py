@@ -31,8 +31,8 @@ def write_table(out, caption, columns, rows, facts, published=None):
     """Write `table.md`, `table.csv` and `results.json` into the folder `out`; returns the Markdown.
 
     columns: headings. rows: {row name: {heading: Number, plain value or None}}; what was not measured is left empty.
-    published: {row name: {heading: value}}, the paper's own numbers: they follow ours as rows "paper: NAME". facts: what
-    else belongs into the JSON (seed, steps, {network: SHA-256}, versions, the values of single pictures).
+    published: {row name: {heading: value}}, the paper's own numbers: they follow ours as rows "paper: NAME". facts: the
+    rest of the JSON (seed, steps, {network: SHA-256}, versions, the values of single pictures).
     """
     published = {f"paper: {name}": values for name, values in (published or {}).items()}
     lines = [f"| | {' | '.join(columns)} |", "| --- " * (len(columns) + 1) + "|"]
