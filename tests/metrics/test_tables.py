@@ -8,9 +8,7 @@ from metrics.tables import Number, number, write_table
 
 def test_three_files_agree(tmp_path):
     rows = {"ours": {"LPIPS": Number(0.5, 0.4, 0.6, 3), "seconds": 2.0}, "other": {"LPIPS": None}}
-    markdown = write_table(
-        tmp_path, "A caption.", ["LPIPS", "seconds"], rows, {"seed": 7}, {"ours": {"LPIPS": 0.135}}
-    )
+    markdown = write_table(tmp_path, "A caption.", ["LPIPS", "seconds"], rows, {"seed": 7}, {"ours": {"LPIPS": 0.135}})
     assert "| ours | 0.5 [0.4, 0.6] | 2 |" in markdown and "| other |  |  |" in markdown
     assert "| paper: ours | 0.135 |  |" in markdown
     assert (tmp_path / "table.md").read_text() == markdown
