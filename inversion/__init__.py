@@ -7,5 +7,6 @@ from .common import Inversion
 from .image2stylegan import image2stylegan
 from .latent_optimization import latent_optimization
 from .pivotal_tuning import pivotal_tuning
+from .regeneration import regenerate
 
-__all__ = ["Inversion", "image2stylegan", "latent_optimization", "pivotal_tuning"]
+__all__ = ["Inversion", "image2stylegan", "latent_optimization", "pivotal_tuning", "regenerate"]
