@@ -75,3 +75,11 @@ def test_pivotal_tuning_keeps_the_pivot_and_stops_by_itself(small_generator, per
     assert result.history[-1]["lpips"][0] <= stop < result.history[-2]["lpips"][0]
     for i, tuned in enumerate(whole.generators):
         torch.testing.assert_close(tuned.synthesis(w[i : i + 1], noise_mode="const"), whole.image[i : i + 1])
+
+
+def test_without_noise_weight_the_noise_is_the_generators_own(small_generator, perceptual, target):
+    result = latent_optimization(small_generator, target, perceptual, steps=5, noise_weight=None)
+    assert torch.equal(result.image, small_generator.synthesis(result.w_plus, noise_mode="const"))
+    assert result.history[-1]["noise"] == [0, 0]
+    sought = latent_optimization(small_generator, target, perceptual, steps=5)
+    assert not torch.allclose(sought.image, small_generator.synthesis(sought.w_plus, noise_mode="const"), atol=1e-3)
