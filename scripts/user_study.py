@@ -101,7 +101,7 @@ def named_folders(systems):
     for argument in systems:
         name, equals, folder = argument.partition("=")
         if not (name and equals and folder):
-            raise failure(f"{argument}: give every folder a name, as in ours={argument.strip('=')}")
+            raise failure(f"{argument}: give every folder a name, as in NAME={folder or name}")
         if name in folders:
             raise failure(f"{argument}: {name} is the name of another folder already; choose another")
         folders[name] = Path(folder)
