@@ -21,9 +21,9 @@ from .systems import CARD
 
 SHOWN = 900  # pixels on the long side of a picture
 MOST_METHODS = 9  # as many as there are number keys
-CHECKS = 3  # sets with one intact picture among spoilt ones; whoever picks a spoilt one is not counted
+CHECKS = 3  # sets of spoilt pictures but one; who picks a spoilt one is not counted (7 of 8 who guess, in pairs)
 REPEATS = 2  # sets that come again the other way round, to see how steady a choice is
-QUESTION = "Which picture looks more real?"
+QUESTIONS = "Which picture looks more real?", "Which picture looks most real?"  # of two, of more
 PAGE = Path(__file__).with_suffix(".html")
 
 
@@ -106,7 +106,12 @@ def write_study(out, folders, cases):
     for case, pixels in cases:
         pictures[case] = [_embedded(picture) for picture in pixels]
     names = list(pictures)
-    study = {"question": QUESTION, "methods": methods, "cases": names, "repeats": min(REPEATS, len(names))}
+    study = {
+        "question": QUESTIONS[len(methods) > 2],
+        "methods": methods,
+        "cases": names,
+        "repeats": min(REPEATS, len(names)),
+    }
     study["checks"] = [
         {"case": names[i * len(names) // CHECKS], "intact": methods[i % len(methods)]} for i in range(CHECKS)
     ]

@@ -29,6 +29,7 @@ class Participant:
     name: str
     file: Path
     study: str
+    question: str
     methods: tuple[str, ...]
     cases: tuple[str, ...]
     chosen: dict
@@ -81,8 +82,10 @@ def read_answers(path):
 
 def _participant(path, content):
     name, study, methods, cases = (content[key] for key in ("participant", "study", "methods", "cases"))
-    if not all(isinstance(word, str) and word for word in (name, study, *methods, *cases)):
+    if not all(isinstance(word, str) and word.strip() for word in (name, study, *methods, *cases)):
         raise ValueError("a name is missing")
+    if len(set(methods)) < 2 or len(set(methods)) < len(methods) or not cases:
+        raise ValueError("nothing is compared")
     answers = content["answers"]
     for answer in answers:
         if answer["kind"] not in KINDS or answer["case"] not in cases:
@@ -94,9 +97,10 @@ def _participant(path, content):
         raise ValueError("not every case is answered once")
     chosen = {answer["case"]: answer["chosen"] for answer in asked["case"]}
     return Participant(
-        name,
+        " ".join(name.split()),
         path,
         study,
+        str(content["question"]),
         tuple(methods),
         tuple(cases),
         chosen,
@@ -179,6 +183,7 @@ def facts(participants, counted):
     method = first.methods[0]
     return {
         "study": first.study,
+        "question": first.question,
         "method": method,
         "histogram": [
             {"chosen": k, "of": len(first.cases), "participants": round(value.mean * value.count)}

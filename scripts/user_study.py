@@ -66,7 +66,7 @@ def make(systems, out, count):
 def report(answers, out):
     """Count the files that participants saved: table.md, table.csv, results.json, histogram.png and shares.png.
 
-    Participants who fell for a spoilt picture are left out and named. So are files that cannot be counted and those of
+    Participants who chose a spoilt picture are left out and named. So are files that cannot be counted and those of
     another study. The exit code is 0, 1 when files were skipped, 2 when nothing could be counted.
     """
     from metrics.tables import write_table
@@ -112,10 +112,10 @@ def caption(counted, excluded, content):
     steady, first = content["steady"], content["shown_first_chosen"]
     left_out = f" {len(excluded)} left out, who chose a spoilt picture: {', '.join(excluded)}." if excluded else ""
     return (
-        f"Which picture looks more real? {len(counted)} participants, {len(counted[0].cases)} sets each, study "
+        f"{content['question']} {len(counted)} participants, {len(counted[0].cases)} sets each, study "
         f"{content['study']}.{left_out} 95 % intervals. Sets that came twice got the same answer in "
         f"{steady['mean']:.0%} of {steady['count']}; the picture shown first was chosen in {first['mean']:.0%} "
-        f"[{first['low']:.0%}, {first['high']:.0%}]."
+        f"[{first['low']:.0%}, {first['high']:.0%}], by chance {1 / len(counted[0].methods):.0%}."
     )
 
 
@@ -132,6 +132,7 @@ def draw(out, rows, content):
     from weights.files import written_atomically
 
     bars, method = content["histogram"], content["method"]
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "frameon": False, "fontsize": "small"}
     figure, axes = plt.subplots(figsize=(6, 1.2 + 0.22 * len(bars)))
     counts = [bar["participants"] for bar in bars]
     reach = [[bar["participants"] - bar["low"] for bar in bars], [bar["high"] - bar["participants"] for bar in bars]]
@@ -139,7 +140,7 @@ def draw(out, rows, content):
     axes.axhline((len(bars) - 1) / len(rows), color="#a33", linestyle=":", label="expected by chance")
     axes.set(xlabel="participants", ylabel=f"pictures by {method} chosen, of {len(bars) - 1}", yticks=range(len(bars)))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    axes.legend(**above)
     figure.tight_layout()
     with written_atomically(out / "histogram.png") as unfinished:
         figure.savefig(unfinished, dpi=110)
@@ -154,7 +155,7 @@ def draw(out, rows, content):
     axes.axvline(next(iter(rows.values()))["chance"], color="#a33", linestyle=":", label="chance")
     axes.set(xlim=(0, 1), xlabel="share of all choices", yticks=range(len(rows)), yticklabels=list(rows))
     axes.invert_yaxis()
-    axes.legend(fontsize="small")
+    axes.legend(ncols=3, **above)
     figure.tight_layout()
     with written_atomically(out / "shares.png") as unfinished:
         figure.savefig(unfinished, dpi=110)

@@ -115,6 +115,8 @@ BAD = {
     "nobody": (without("participant"), "changed since study.html saved it"),
     "nameless": (answers_of(participant=""), "a name is missing"),
     "numbers": (answers_of(methods=[1, 2]), "a name is missing"),
+    "one method": (answers_of(methods=["ours"]), "nothing is compared"),
+    "no cases": (answers_of(cases=[]), "nothing is compared"),
     "text": (answers_of(answers="abcdef"), "changed since study.html saved it"),
     "unknown case": (changed(0, case="z"), "unknown set case z"),
     "unknown kind": (changed(0, kind="joke"), "unknown set joke a"),
@@ -139,6 +141,25 @@ def test_bad_encoding_and_missing_file(tmp_path):
         read_answers(tmp_path / "latin.json")
     with pytest.raises(AnswersError, match="gone.json: cannot be read"):
         read_answers(tmp_path / "gone.json")
+
+
+def test_damaged_files_never_break_the_report(tmp_path):
+    """Bytes replaced and cut out at random: counted, or refused in one line, nothing else."""
+    random, refused = np.random.default_rng(0), 0
+    text = json.dumps(answers_of()).encode()
+    for _ in range(500):
+        content, start = bytearray(text), random.integers(len(text))
+        content[start : start + random.integers(1, 40)] = bytes(
+            random.choice(list(b"0[]{},:a"), random.integers(4)).tolist()
+        )
+        (tmp_path / "a.json").write_bytes(content)
+        try:
+            participants, _ = read_all([tmp_path / "a.json"])
+            table_rows(participants), facts(participants, participants)
+        except AnswersError as error:
+            assert "a.json: " in str(error) and "\n" not in str(error)
+            refused += 1
+    assert refused > 400
 
 
 def test_others_are_counted_and_the_rest_named(tmp_path):
