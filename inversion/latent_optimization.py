@@ -30,11 +30,11 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
     """Invert N portraits together; each is optimised as if it were alone.
 
     generator: frozen Generator. target: float32 [N, 3, R, R] in [-1, 1], R = generator.img_resolution. perceptual: a
-    network of losses/perceptual.py. lr: Adam's, at its plateau. noise_weight: lambda_n; None = the noise maps stay the
-    generator's own and only w+ is sought. disturbance: initial standard deviation of the random shift of w+, relative to
-    the spread of w. start: w+ to begin with, [N or 1, num_ws, w_dim]; None = the mean latent. space: "w+", or "w" = one
-    latent for all layers. stop: an LPIPS at which a portrait is finished. on_step(step, lpips [N]) is called after every
-    step. Returns an Inversion. Raises ValueError for a target of the wrong shape or with NaN.
+    network of losses/perceptual.py. lr: Adam's, at its plateau. noise_weight: lambda_n; None = the noise maps stay
+    the generator's own and only w+ is sought. disturbance: initial standard deviation of the random shift of w+,
+    relative to the spread of w. start: w+ to begin with, [N or 1, num_ws, w_dim]; None = the mean latent. space:
+    "w+", or "w" = one latent for all layers. stop: an LPIPS at which a portrait is finished. on_step(step, lpips [N])
+    is called after every step. Returns an Inversion. Raises ValueError for a target of the wrong shape or with NaN.
     """
     check_target(generator, target, steps)
     if space not in ("w", "w+"):
