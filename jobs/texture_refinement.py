@@ -1,4 +1,4 @@
-"""One texture refined: the files of a run, its progress, and how it goes on where it was stopped.
+"""One texture refined: from files to files, with progress, going on where it was stopped.
 
 scripts/refine_texture.py does this with a photograph, project.py --mesh with the picture that it made.
 """
@@ -6,26 +6,62 @@ scripts/refine_texture.py does this with a photograph, project.py --mesh with th
 import json
 import time
 
+import click
+
 TURNTABLE = (-60, -30, 0, 30, 60)  # degrees from the picture's own view
 
 
-def refine_texture(out, mesh, texture, picture, camera, mask, network, *, rounds, iterations, files, facts):
-    """Refine, and write OUT/texture.png, visible.png, sheet.png and report.json; returns the texture.Refinement.
+def refine_texture(out, mesh_path, texture_path, image_path, camera_path=None, mask_path=None, *, perceptual=None,
+                   parser=None, rounds=5, iterations=150, device="cpu"):  # fmt: skip
+    """Refine a mesh's texture by a picture; writes OUT/texture.png, visible.png, sheet.png and report.json, and
+    camera.json where a camera had to be solved. Returns the texture.Refinement.
 
-    mesh: texture.Mesh. texture, picture: uint8 [H, W, 3] and [h, w, 3]. mask: bool [h, w], the picture's bare skin.
-    network: of losses/perceptual.py. files: {role: path} of what the run is made from, by which a stopped run is
-    recognised. facts: what else belongs into the report. Raises ValueError when the picture shows nothing of the mesh.
+    All inputs are paths; mask_path: white where the picture shows bare skin, None = by the face parser. perceptual,
+    parser: weights, None = embedded. A run that was stopped goes on. Raises click.ClickException, one line that names
+    the file and the remedy.
     """
     import torch
     from tqdm import tqdm
 
     import weights
-    from alignment import write_png
-    from texture import refine
+    from alignment import AlignmentError, PictureError, read_picture, write_png
+    from losses.perceptual import load_perceptual
+    from postprocess.parsing import load_parser
+    from texture import CameraError, MeshError, read_camera, read_mesh, refine, solve_camera
+    from texture.camera import write_camera
     from texture.refine import scales
+    from texture.skin import skin_mask
     from weights.files import written_atomically
 
     started = time.perf_counter()
+    try:
+        mesh = read_mesh(mesh_path)
+        texture, picture = read_picture(texture_path).pixels, read_picture(image_path).pixels
+        network = load_perceptual(perceptual).to(device, memory_format=torch.channels_last)
+        error = None
+        if camera_path is None:
+            camera, error = solve_camera(mesh, texture, picture)
+            write_camera(out / "camera.json", camera)
+            click.echo(f"camera solved: landmarks are met within {error:.1f} pixels (RMS)")
+        else:
+            camera = read_camera(camera_path)
+        if picture.shape[:2] != (camera.height, camera.width):
+            raise CameraError(f"{camera_path}: is for pictures of {camera.width} x {camera.height} pixels, but "
+                              f"{image_path} has {picture.shape[1]} x {picture.shape[0]}")  # fmt: skip
+        if mask_path is None:
+            mask = skin_mask(picture, load_parser(parser).to(device))
+        else:
+            mask = read_picture(mask_path).pixels[..., 0] > 127
+            if mask.shape != picture.shape[:2]:
+                raise PictureError(f"{mask_path}: must be as large as {image_path}")
+    except (MeshError, CameraError, PictureError, AlignmentError, weights.WeightsError) as failure:
+        message = str(failure) if ": " in str(failure) else f"{image_path}: {failure}"
+        raise click.ClickException(message) from failure
+    if perceptual is None:
+        click.echo("features by the embedded perceptual network; --perceptual vgg16.pth takes the paper's VGG-16")
+
+    features = perceptual or weights.DEMO / "perceptual.safetensors"
+    files = {"mesh": mesh_path, "texture": texture_path, "image": image_path, "perceptual": features}
     inputs = {name: weights.sha256(path) for name, path in files.items()}
     shown = {"mask": int(mask.sum()), "camera": camera.world_to_camera.tolist()}
     settings = {"rounds": rounds, "iterations": iterations, "inputs": inputs, **shown}
@@ -39,17 +75,20 @@ def refine_texture(out, mesh, texture, picture, camera, mask, network, *, rounds
         bar.update()
         bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
 
-    with bar:
-        result = refine(mesh, texture, picture, camera, network, mask=mask, rounds=rounds, iterations=iterations,
-                        state=state, on_step=on_step,
-                        on_stage=lambda state: write_state(unfinished, state, settings))  # fmt: skip
+    try:
+        with bar:
+            result = refine(mesh, texture, picture, camera, network, mask=mask, rounds=rounds, iterations=iterations,
+                            state=state, on_step=on_step,
+                            on_stage=lambda state: write_state(unfinished, state, settings))  # fmt: skip
+    except ValueError as failure:
+        raise click.ClickException(f"{image_path}: {failure}") from failure
 
     write_png(out / "texture.png", result.texture)
     write_png(out / "visible.png", (result.visible * 255).astype("uint8"))
     write_png(out / "sheet.png", make_sheet(mesh, camera, picture, texture, result))
     report = {
-        "settings": settings,
-        **facts,
+        "settings": settings | {"device": device, "features": str(perceptual or "embedded")},
+        "reprojection_error_pixels": error,
         "turn_degrees": result.turn,
         "visible_share": float(result.visible.sum() / result.covered.sum()),
         "history": result.history,
@@ -59,6 +98,7 @@ def refine_texture(out, mesh, texture, picture, camera, mask, network, *, rounds
     with written_atomically(out / "report.json") as path:
         path.write_text(json.dumps(report, indent=1))
     unfinished.unlink(missing_ok=True)
+    click.echo(f"wrote {out / 'texture.png'}; look at {out / 'sheet.png'}")
     return result
 
 

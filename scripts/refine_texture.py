@@ -32,53 +32,12 @@ EXISTING = click.Path(dir_okay=False, path_type=Path)
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(mesh_path, texture_path, image_path, camera_path, mask_path, out, perceptual, parser_path, rounds, iterations,
          device):  # fmt: skip
-    import torch
-
     import weights
-    from alignment import AlignmentError, PictureError, read_picture
     from jobs.texture_refinement import refine_texture
-    from losses.perceptual import load_perceptual
-    from postprocess.parsing import load_parser
-    from texture import CameraError, MeshError, read_camera, read_mesh, solve_camera
-    from texture.camera import write_camera
-    from texture.skin import skin_mask
 
-    device = weights.pick_device(device)
-    try:
-        mesh = read_mesh(mesh_path)
-        texture, picture = read_picture(texture_path).pixels, read_picture(image_path).pixels
-        network = load_perceptual(perceptual).to(device, memory_format=torch.channels_last)
-        error = None
-        if camera_path is None:
-            camera, error = solve_camera(mesh, texture, picture)
-            write_camera(out / "camera.json", camera)
-            click.echo(f"camera solved: landmarks are met within {error:.1f} pixels (RMS)")
-        else:
-            camera = read_camera(camera_path)
-        if picture.shape[:2] != (camera.height, camera.width):
-            raise CameraError(f"{camera_path}: is for pictures of {camera.width} x {camera.height} pixels, but "
-                              f"{image_path} has {picture.shape[1]} x {picture.shape[0]}")  # fmt: skip
-        if mask_path is None:
-            mask = skin_mask(picture, load_parser(parser_path).to(device))
-        else:
-            mask = read_picture(mask_path).pixels[..., 0] > 127
-            if mask.shape != picture.shape[:2]:
-                raise PictureError(f"{mask_path}: must be as large as {image_path}")
-    except (MeshError, CameraError, PictureError, AlignmentError, weights.WeightsError) as failure:
-        message = str(failure) if ": " in str(failure) else f"{image_path}: {failure}"
-        raise click.ClickException(message) from failure
-    if perceptual is None:
-        click.echo("features by the embedded perceptual network; --perceptual vgg16.pth takes the paper's VGG-16")
-
-    features = perceptual or weights.DEMO / "perceptual.safetensors"
-    files = {"mesh": mesh_path, "texture": texture_path, "image": image_path, "perceptual": features}
-    facts = {"device": device, "features": str(perceptual or "embedded"), "reprojection_error_pixels": error}
-    try:
-        refine_texture(out, mesh, texture, picture, camera, mask, network, rounds=rounds, iterations=iterations,
-                       files=files, facts=facts)  # fmt: skip
-    except ValueError as failure:
-        raise click.ClickException(f"{image_path}: {failure}") from failure
-    click.echo(f"wrote {out / 'texture.png'}; look at {out / 'sheet.png'}")
+    refine_texture(out, mesh_path, texture_path, image_path, camera_path, mask_path, perceptual=perceptual,
+                   parser=parser_path, rounds=rounds, iterations=iterations,
+                   device=weights.pick_device(device))  # fmt: skip
 
 
 if __name__ == "__main__":
