@@ -6,6 +6,8 @@ compare with each other only, never with a published FID.
 
 import torch
 
+from .tables import Number
+
 
 @torch.no_grad()
 def pooled_features(network, images):
@@ -25,3 +27,24 @@ def frechet_distance(a, b):
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root @ B @ root).clamp(min=0).sqrt().sum()
     return float((mean_a - mean_b).square().sum() + A.trace() + B.trace() - 2 * cross)
+
+
+def resampled_distances(features, reference, compare=frechet_distance, samples=200):
+    """How sure a distance of sets [N, C] and [M, C] is: a list of floats, compare(features, reference) first, then the
+    Frechet distances of `samples` resampled `features` (bootstrap)."""
+    generator = torch.Generator().manual_seed(0)
+    values = [float(compare(features, reference))]
+    for _ in range(samples):
+        index = torch.randint(0, len(features), [len(features)], generator=generator)
+        values.append(frechet_distance(features[index], reference))
+    return values
+
+
+def distance_number(values, count):
+    """The Number (metrics/tables.py) of `resampled_distances`.
+
+    Resampling repeats pictures, which adds to the distance: only the interval's width is taken from the resampled ones.
+    """
+    resampled = torch.tensor(values[1:], dtype=torch.float64)
+    low, high = (torch.quantile(resampled, share) - resampled.mean() for share in (0.025, 0.975))
+    return Number(values[0], values[0] + float(low), values[0] + float(high), count)
