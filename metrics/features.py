@@ -65,7 +65,9 @@ def features_of_files(measure, pictures, portion=16, processes=None, label="pict
         return measure.extract(pictures[list(range(start, stop))].float() / 127.5 - 1)
 
     key = {"pictures": contents(pictures.paths, processes), "resolution": pictures.resolution}
-    return kept(measure, key, processes, lambda: in_portions(extract, len(pictures), portion, processes, label))
+    return kept(
+        key | _names(measure), processes, lambda: in_portions(extract, len(pictures), portion, processes, label)
+    )
 
 
 def features_of_generator(measure, generate, count=50_000, key=None, portion=16, processes=None, label="generator"):
@@ -80,7 +82,7 @@ def features_of_generator(measure, generate, count=50_000, key=None, portion=16,
 
     if key is None:
         return compute()
-    return kept(measure, key | {"count": count}, processes, compute)
+    return kept(key | {"count": count} | _names(measure), processes, compute)
 
 
 @torch.no_grad()
@@ -111,16 +113,17 @@ def contents(paths, processes=None):
     return hashlib.sha256(b"".join(sorted(bytes(row) for row in rows.tolist()))).hexdigest()
 
 
-def kept(measure, key, processes, compute):
-    """compute(), or its result from disk if a call with the same measure and key has been made before.
+def kept(key, processes, compute):
+    """compute(), a tensor, or its result from disk if a call with the same `key` has been made before.
 
-    Lies in ~/.cache/lifelike/features (LIFELIKE_CACHE or XDG_CACHE_HOME move it), one .npy each, written whole or not
-    at all; a damaged one is computed anew. Deleting the folder is always safe.
+    key: {name: plain value} of all the result depends on. Results lie in ~/.cache/lifelike/features (LIFELIKE_CACHE
+    or XDG_CACHE_HOME move it), one .npy each, written whole or not at all; a damaged one is computed anew. Deleting the
+    folder is always safe.
     """
     from stylegan2.ops.build import cache_folder
 
-    identity = json.dumps(key | {"measure": measure.name, "network": measure.sha256}, sort_keys=True)
-    path = cache_folder() / "features" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+    path = cache_folder() / "features" / f"{name}.npy"
     try:
         found = torch.from_numpy(np.load(path, allow_pickle=False))
     except (OSError, ValueError, EOFError):
@@ -133,3 +136,7 @@ def kept(measure, key, processes, compute):
         with written_atomically(path) as unfinished:
             np.save(unfinished, found.numpy())
     return found
+
+
+def _names(measure):
+    return {"measure": measure.name, "network": measure.sha256}

@@ -53,6 +53,18 @@ def load_row(file, device="cpu", beside=None):
     return Row(Path(file), weights.sha256(file), generator)
 
 
+def load_rows(g_real=None, assignments=(), device="cpu"):
+    """{name: Row}, "g_real" first: what the options --g-real and --generator NAME=FILE of a table's command name.
+
+    Without any, the embedded g_real and g_rendering. Raises WeightsError or ValueError, naming file or option.
+    """
+    files = named_files(assignments) or {"g_rendering": weights.DEMO / "g_rendering.safetensors"}
+    if "g_real" in files:
+        raise ValueError("--generator g_real=...: this name is --g-real's; choose another")
+    rows = {"g_real": load_row(g_real or weights.DEMO / "g_real.safetensors", device)}
+    return rows | {name: load_row(file, device, rows["g_real"]) for name, file in files.items()}
+
+
 def latents(row, count, seed, device="cpu"):
     """w+ of the first `count` latents of `seed`, on the CPU: [count, num_ws, w_dim], by the row's mapping network.
 

@@ -1,18 +1,19 @@
 """The paper's style-transfer table: does a fine-tuned generator draw like the rendered pictures, and the same person?
 
-    python scripts/table_style_transfer.py --rendered ../shared/avatars/rendered --real ../shared/avatars/real --out runs/style
-    torchrun --nproc_per_node=4 scripts/table_style_transfer.py --rendered drfhq.zip --real ffhq.zip --g-real ffhq.pkl \\
-        --generator ours=g_rendering.safetensors --generator AgileGAN=agile.pt --pictures 50000 --identities 2000 --out runs/style
+    python scripts/table_style_transfer.py --out runs/style --rendered ../shared/avatars/rendered \\
+        --real ../shared/avatars/real
+    torchrun --nproc_per_node=4 scripts/table_style_transfer.py --rendered drfhq.zip --real ffhq.zip --out runs/style \\
+        --g-real ffhq.pkl --generator ours=g_rendering.safetensors --pictures 50000 --identities 2000
 
 A row a generator, any that reads the w+ of g_real: ours, official .pkl, rosinality's .pt. All draw the same latents.
-FID to both sets of pictures, KID, precision and recall to the rendered one (metrics/fid.py), where the Inception weights
+FID to both sets, KID, precision and recall to the rendered one (metrics/fid.py), where the Inception weights
 are there; else the embedded network's feature distance, which is no FID. Identity similarity of g_real(w) and
 generator(w) by CurricularFace where its weights are there; else dlib's distance. `python scripts/download_weights.py
 inception curricularface` fetches both.
 
 Of the sets of pictures at most twice as many as are drawn are used, evenly spread. Features are kept, so a run that was
 stopped goes on. Writes table.md, table.csv, results.json and sheet.png (latents in columns, generators in rows).
-"""  # noqa: E501
+"""
 
 import sys
 from pathlib import Path
@@ -45,17 +46,13 @@ PUBLISHED = {  # Tables 1 (FID, 50k pictures) and 2 (identity, 2k pictures) of t
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(rendered, real, out, g_real, generators, count, identities, seed, device):
     import weights
-    from metrics.generators import load_row, named_files
+    from metrics.generators import load_rows
     from training import distributed
     from training.dataset import DatasetError
 
     device = str(distributed.start(weights.pick_device(device)))
     try:
-        files = named_files(generators) or {"g_rendering": weights.DEMO / "g_rendering.safetensors"}
-        rows = {"g_real": load_row(g_real or weights.DEMO / "g_real.safetensors", device)}
-        if "g_real" in files:
-            raise ValueError("--generator g_real=...: this name is --g-real's; choose another")
-        rows |= {name: load_row(file, device, rows["g_real"]) for name, file in files.items()}
+        rows = load_rows(g_real, generators, device)
         sets = {"rendered": rendered, "real": real}
         table(out, rows, sets, count, min(identities, count), seed, device)
     except (DatasetError, weights.WeightsError, ValueError) as error:
