@@ -41,7 +41,7 @@ def set_measure(device="cpu"):
     from losses.sketch import downsample
 
     if fid.FILE.is_file():
-        network = fid.load_inception(device=device)
+        network = fid.load_inception(fid.FILE, device)
         extract = lambda images: fid.inception_features(network, images.to(device))  # noqa: E731
         return Measure("FID", weights.sha256(fid.FILE), extract, fid.fid)
     network = load_perceptual().to(device, memory_format=torch.channels_last)

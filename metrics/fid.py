@@ -80,5 +80,5 @@ def precision_recall(features, reference, neighbours=3):
     """
     from torch_fidelity.metric_prc import prc_features_to_metric
 
-    found = prc_features_to_metric(reference, features, prc_neighborhood=neighbours, verbose=False)
+    found = prc_features_to_metric(features, reference, prc_neighborhood=neighbours, verbose=False)
     return float(found["precision"]), float(found["recall"])

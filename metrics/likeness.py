@@ -19,7 +19,7 @@ SIMILARITY, DISTANCE = "identity similarity (CurricularFace)", "identity distanc
 def face_measure(device="cpu"):
     """CurricularFace where its weights are, else dlib: compare() gives one value a pair, [N]."""
     if curricularface.FILE.is_file():
-        network = curricularface.load_curricularface(device=device)
+        network = curricularface.load_curricularface(curricularface.FILE, device)
 
         def extract(images):
             return curricularface.embeddings(network, images.to(device)).cpu()
