@@ -13,6 +13,7 @@ A row a generator that reads the w+ of g_real: ours, official .pkl, rosinality's
 was stopped goes on. Writes table.md, table.csv, results.json and sheet.png (pairs in columns, generators in rows).
 """
 
+import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def portrait_pairs(rows, source, count, lpips, schedule, device):
     import torch
 
     from inversion import latent_optimization
-    from metrics.features import contents, in_portions, kept
+    from metrics.features import in_portions, kept
     from metrics.generators import drawn
     from training import distributed
     from training.dataset import Pictures, training_names
@@ -120,7 +121,6 @@ def portrait_pairs(rows, source, count, lpips, schedule, device):
     paths = training_names(source)
     chosen = torch.linspace(0, len(paths) - 1, min(count, len(paths))).long().tolist()
     pictures = Pictures([paths[i] for i in chosen], real.generator.img_resolution)
-    key = {"inversion of": contents(pictures.paths, distributed), "perceptual": lpips.sha256} | schedule
 
     def portraits(start, stop):
         return pictures[list(range(start, stop))].to(device).float() / 127.5 - 1
@@ -130,14 +130,19 @@ def portrait_pairs(rows, source, count, lpips, schedule, device):
         if name == "g_real":
             continue
 
-        def invert(start, stop, generator=row.generator):
+        def invert(start, stop, row=row):
+            target = portraits(start, stop)
+            pixels = hashlib.sha256(pictures[list(range(start, stop))].numpy().tobytes()).hexdigest()
+            key = {"inversion of": pixels, "generator": row.sha256, "perceptual": lpips.sha256} | schedule
             with torch.enable_grad():
-                return latent_optimization(generator, portraits(start, stop), lpips.network, **schedule).w_plus.cpu()
+                return kept(
+                    key,
+                    None,
+                    lambda: latent_optimization(row.generator, target, lpips.network, **schedule).w_plus.cpu(),
+                )
 
-        def compute(invert=invert, name=name):
-            return in_portions(invert, len(pictures), PORTION, distributed, f"invert into {name}")
-
-        second[name] = drawn(real, kept(key | {"generator": row.sha256}, distributed, compute), device)
+        w_plus = in_portions(invert, len(pictures), PORTION, distributed, f"invert into {name}")
+        second[name] = drawn(real, w_plus, device)
     what = f"{len(pictures)} rendered portraits and what the method makes of them ({schedule['steps']} steps)"
     sources = {"portraits": str(source), "names": [path.name for path in pictures.paths], "schedule": schedule}
     return Pairs("portrait", portraits, second, len(pictures), what, sources)

@@ -88,6 +88,11 @@ def test_pairs_of_portraits(arguments, tmp_path, monkeypatch):
     assert "what the method makes of them (2 steps)" in (tmp_path / "out" / "table.md").read_text()
     run(arguments)
     assert len(into) == 2 and json.loads((tmp_path / "out" / "results.json").read_text()) == report
+    (tmp_path / "portraits" / "0.png").rename(tmp_path / "portraits" / "3.png")  # pairs follow their portraits
+    run(arguments)
+    again = json.loads((tmp_path / "out" / "results.json").read_text())["values"]["A"]["L2"]
+    first = report["values"]["A"]["L2"]
+    assert again == pytest.approx([*first[1:], first[0]], rel=1e-3) and again != pytest.approx(first, rel=1e-2)
 
 
 def test_bad_input_is_one_line(arguments, tmp_path):
