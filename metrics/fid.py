@@ -14,6 +14,7 @@ from weights import WeightsError
 
 FILE = Path(weights.__file__).parent / "downloads" / "weights-inception-2015-12-05-6726825d.pth"
 SHA256_PREFIX = "6726825d"
+BLOCK = 5000  # rows of the distances between all features that are in memory at a time
 
 
 def load_inception(path=FILE, device="cpu"):
@@ -78,7 +79,7 @@ def precision_recall(features, reference, neighbours=3):
     Precision: the share of `features` that lie within the reference, which is the union of the balls that reach from
     every reference feature to its third nearest other one. Recall: the same with the two sets exchanged.
     """
-    from torch_fidelity.metric_prc import prc_features_to_metric
+    from torch_fidelity.metric_prc import calculate_precision_recall_part
 
-    found = prc_features_to_metric(features, reference, prc_neighborhood=neighbours, verbose=False)
-    return float(found["precision"]), float(found["recall"])
+    precision, recall = calculate_precision_recall_part(features, reference, neighbours, BLOCK)
+    return float(precision), float(recall)

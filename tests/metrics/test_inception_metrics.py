@@ -53,8 +53,10 @@ def share_within(points, reference, neighbours):
     return (torch.cdist(points, reference) <= radii).any(1).double().mean().item()
 
 
-def test_precision_and_recall_of_small_sets():
+@pytest.mark.parametrize("block", [7, 1000])
+def test_precision_and_recall_of_small_sets(block, monkeypatch):
     """Narrow pictures in a wide reference are precise and recall little; the other way round the opposite."""
+    monkeypatch.setattr(fid, "BLOCK", block)
     narrow, wide = normal(60, 3, 0, deviation=0.3), normal(80, 3, 1)
     precision, recall = fid.precision_recall(narrow, wide)
     assert precision == pytest.approx(share_within(narrow, wide, 3))
