@@ -14,7 +14,7 @@ from weights import WeightsError
 
 FILE = Path(weights.__file__).parent / "downloads" / "weights-inception-2015-12-05-6726825d.pth"
 SHA256_PREFIX = "6726825d"
-BLOCK = 5000  # rows of the distances between all features that are in memory at a time
+BLOCK = 2000  # rows of the distances between all features that are in memory at a time
 
 
 def load_inception(path=FILE, device="cpu"):
