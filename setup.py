@@ -53,8 +53,8 @@ setup(
         "filelock",
     ],
     extras_require={
-        "test": ["pytest", "ruff", "import-linter", "pooch", "rtree", "torch-fidelity"],
-        "tables": ["matplotlib", "torch-fidelity"],
+        "test": ["pytest", "ruff", "import-linter", "pooch", "rtree", "torch-fidelity>=0.4"],
+        "tables": ["matplotlib", "torch-fidelity>=0.4"],
         "download": ["pooch", "gdown"],
     },
 )

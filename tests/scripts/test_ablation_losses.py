@@ -52,8 +52,10 @@ def test_ablation(config, tmp_path, monkeypatch):
     report = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [len(report["values"]["full"][column]) for column in ablation_losses.COLUMNS] == [8, 8, 8, 201]
     rows = list(csv.reader(open(tmp_path / "out" / "table.csv")))
-    assert [row[0] for row in rows] == ["losses", *ablation_losses.VARIANTS]
-    mean, low, high = report["summary"]["full"]["identity"]
-    assert low <= mean <= high and float(rows[1][1]) == mean
+    assert [row[0] for row in rows] == ["", *ablation_losses.VARIANTS]
+    identity = report["rows"]["full"]["identity (dlib)"]
+    assert identity["low"] <= identity["mean"] <= identity["high"] and float(rows[1][1]) == identity["mean"]
+    assert identity["mean"] == pytest.approx(np.mean(report["values"]["full"]["identity"])) and identity["count"] == 8
+    assert set(report["weights"]) == {"g_real", *ablation_losses.VARIANTS} and report["seed"] == 3
     assert (tmp_path / "out" / "sheet.png").exists() and "no_identity" in (tmp_path / "out" / "table.md").read_text()
     assert CliRunner().invoke(ablation_losses.main, arguments).exit_code == 0 and len(runs) == 4
