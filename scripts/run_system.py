@@ -28,8 +28,8 @@ SHOWN = 24  # pictures on the sheet
 @click.option("--generator", type=click.Path(path_type=Path), metavar="FILE", help="Whose latents are sought.  "
               "[default: the encoder file's own; for optimisations the embedded g_real]")  # fmt: skip
 @click.option("--encoder", type=click.Path(path_type=Path), metavar="FILE", help="Released .pt of psp, e4e or restyle.")
-@click.option("--perceptual", type=click.Path(path_type=Path), metavar="FILE", help="Network of the optimisations' LPIPS "
-              "(torchvision's vgg16 .pth, say).  [default: the embedded one]")  # fmt: skip
+@click.option("--perceptual", type=click.Path(path_type=Path), metavar="FILE", help="For the optimisations' LPIPS; "
+              "torchvision's vgg16 .pth, say.  [default: the embedded one]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), help="Steps or passes.  [default: those of the method]")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(method, folder, out, generator, encoder, perceptual, steps, device):
