@@ -88,8 +88,10 @@ def read_aligned(path, size=None):
         raise PictureError(f"{path}: {width} x {height} pixels, not an aligned square; align it first (project.py)")
     if size in (None, width):
         return pixels
-    kind = Image.Resampling.BOX if width % size == 0 else Image.Resampling.LANCZOS
-    return np.array(Image.fromarray(pixels).resize((size, size), kind))
+    image = Image.fromarray(pixels)
+    if width % size == 0:
+        return np.array(image.reduce(width // size))
+    return np.array(image.resize((size, size), Image.Resampling.LANCZOS))
 
 
 def invert_folder(method, pictures, out, generator, checkpoint, *, steps=None, perceptual=None, encoder=None, draw=None,

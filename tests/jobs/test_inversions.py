@@ -17,9 +17,9 @@ from stylegan2 import Generator
 
 @pytest.fixture(scope="module")
 def networks():
-    """Two generators of 16x16 with the same mapping, a perceptual network and two encoders."""
+    """Two generators of 32x32 with the same mapping, a perceptual network and two encoders."""
     torch.manual_seed(2)
-    make = lambda: Generator(16, 0, 128, 16, 3, {"num_layers": 1}, {"channel_base": 64, "channel_max": 8})  # noqa: E731
+    make = lambda: Generator(16, 0, 128, 32, 3, {"num_layers": 1}, {"channel_base": 128, "channel_max": 8})  # noqa: E731
     rendering, real = make(), make()
     real.mapping.load_state_dict(rendering.mapping.state_dict())
     for generator in (rendering, real):
@@ -27,7 +27,7 @@ def networks():
             if name.endswith("noise_strength"):
                 parameter.data.fill_(0.3)
     perceptual = PerceptualNetwork([4, 4], [1, 1])
-    encoders = {"psp": Encoder(6, 16), "e4e": Encoder(6, 16, cumulative=True), "restyle": Encoder(6, 16, True)}
+    encoders = {"psp": Encoder(8, 16), "e4e": Encoder(8, 16, cumulative=True), "restyle": Encoder(8, 16, True)}
     everything = [rendering, real, perceptual, *encoders.values()]
     for network in everything:
         network.eval().requires_grad_(False)
@@ -59,14 +59,14 @@ def test_every_method_leaves_the_common_form(networks, folder, tmp_path, method)
     assert list(found) == ["a", "b"] and system.system == method and system.checkpoint == {"generator": "0" * 64}
     assert system.seconds == pytest.approx(np.mean([entry["seconds"] for entry in entries])) and system.source
     result, again = (read_aligned(path) for path in (found["a"], found["a"].parent / "reconstructions" / "a.png"))
-    assert result.shape == again.shape == (16, 16, 3)
+    assert result.shape == again.shape == (32, 32, 3)
     # only the optimisation of Eq. 4 has noise of its own, which the result must not use
     assert np.array_equal(result, again) == (not method.startswith("latent_optimization"))
 
 
 def test_methods_differ_as_their_names_say(networks):
     rendering, _, perceptual, encoders = networks
-    x = torch.rand([1, 3, 16, 16]) * 2 - 1
+    x = torch.rand([1, 3, 32, 32]) * 2 - 1
     found = {name: invert(name, rendering, x, min(METHODS[name].steps, 3), perceptual, encoders.get(name))
              for name in METHODS}  # fmt: skip
     spread = {name: float(inversion.w_plus.std(1).max()) for name, inversion in found.items()}
@@ -80,7 +80,7 @@ def test_methods_differ_as_their_names_say(networks):
 def test_another_generator_draws_the_same_latents(networks, folder, tmp_path):
     rendering, real, perceptual, _ = networks
     run(networks, folder, tmp_path / "out", draw=real)
-    x = torch.from_numpy(read_aligned(folder / "a.png", 16)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    x = torch.from_numpy(read_aligned(folder / "a.png", 32)).permute(2, 0, 1)[None].float() / 127.5 - 1
     inversion = invert("image2stylegan", rendering, x, 2, perceptual)
     with torch.no_grad():
         drawn = real.synthesis(inversion.w_plus, noise_mode="const")
