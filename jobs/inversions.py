@@ -44,9 +44,11 @@ def invert(method, generator, target, steps, perceptual=None, encoder=None, on_s
     """The Inversion of target [N, 3, R, R] by one of METHODS.
 
     Optimisations need `perceptual`, encoders `encoder`. In pivotal tuning the search for the pivot takes `steps` too,
-    and 450 where they are the method's own. Raises ValueError.
+    and 450 where they are the method's own; the tuning ends early, at the published LPIPS, only where that is VGG's.
+    Raises ValueError.
     """
     from inversion import encode, image2stylegan, latent_optimization, pivotal_tuning
+    from losses.perceptual import VGGPerceptual
 
     given = {"steps": steps, "on_step": on_step}
     if method in ENCODERS:
@@ -59,18 +61,21 @@ def invert(method, generator, target, steps, perceptual=None, encoder=None, on_s
         return image2stylegan(generator, target, perceptual, **given)
     if method == "pivotal_tuning":
         pivot_steps = 450 if steps == METHODS[method].steps else steps
-        return pivotal_tuning(generator, target, perceptual, pivot_steps=pivot_steps, **given)
+        stop = 0.06 if isinstance(perceptual, VGGPerceptual) else 0.0  # other networks have another scale
+        return pivotal_tuning(generator, target, perceptual, pivot_steps=pivot_steps, stop=stop, **given)
     raise ValueError(f"no inversion method {method!r}; there are {', '.join(METHODS)}")
 
 
 def aligned_pictures(folder):
-    """[(path, name)] of a folder of aligned portraits; raises ClickException for one without, or for equal names."""
+    """[(path, name)] of a folder of aligned portraits; raises ClickException where there are none, or names clash."""
     if not Path(folder).is_dir():
         raise click.ClickException(f"{folder}: no such folder; give a folder of aligned portraits")
     pictures = find_pictures([folder])
     for path, name in pictures:
         if name != path.stem:
             raise click.ClickException(f"{path}: another picture has the same name but for its suffix; rename one")
+        if name == "sheet":
+            raise click.ClickException(f"{path}: sheet is the name of the contact sheets; rename or remove it")
     return pictures
 
 
@@ -111,26 +116,15 @@ def invert_folder(method, pictures, out, generator, checkpoint, *, steps=None, p
     out, steps = Path(out), METHODS[method].steps if steps is None else steps
     settings = {"method": method, "steps": steps, "checkpoint": checkpoint}
     prints = {name: fingerprint(path, settings) for path, name in pictures}
-    files = {name: (out / f"{name}.png", out / "reconstructions" / f"{name}.png") for name in prints}
-    earlier, entries = _entries(out), {}
-    for name in earlier.keys() & prints.keys():
-        made = all(file.is_file() for file in files[name])
-        if made and prints[name] is not None and earlier[name].get("fingerprint") == prints[name]:
-            entries[name] = earlier[name]
-        else:
-            for stale in files[name]:
-                stale.unlink(missing_ok=True)
-
+    entries = _still_good(out, settings, prints)
     for index, (path, name) in enumerate(pictures):
         if name not in entries:
             entry = {"input": str(path), "output": name}
             try:
-                if name == "sheet":
-                    raise PictureError(f"{path}: sheet.png is the name of the contact sheet; rename the picture")
                 started = time.perf_counter()
                 images = _invert(method, path, generator, steps, perceptual, encoder, draw, bar)
                 entry |= {"fingerprint": prints[name], "seconds": time.perf_counter() - started}
-                for file, pixels in zip(files[name], images, strict=True):
+                for file, pixels in zip(_files(out, name), images, strict=True):
                     write_png(file, pixels)
             except (PictureError, OSError) as error:
                 entry["error"] = str(error) if str(path) in str(error) else f"{path}: {error}"
@@ -160,12 +154,28 @@ def _invert(method, path, generator, steps, perceptual, encoder, draw, bar):
     return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _entries(out):
-    """{name: entry} of the report of an earlier run."""
+def _files(out, name):
+    """Where the result and the reconstruction of an input go."""
+    return out / f"{name}.png", out / "reconstructions" / f"{name}.png"
+
+
+def _still_good(out, settings, prints):
+    """{name: entry} of an earlier run that had these settings and pictures; what was made otherwise is removed."""
     try:
-        return {entry["output"]: entry for entry in json.loads((out / "report.json").read_text())["pictures"]}
+        report = json.loads((out / "report.json").read_text())
+        earlier, same = {entry["output"]: entry for entry in report["pictures"]}, report["settings"] == settings
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+    entries = {}
+    for name, entry in earlier.items():
+        print_ = entry.get("fingerprint")
+        there = print_ is not None and all(file.is_file() for file in _files(out, name))
+        if same and there and prints.get(name, print_) == print_:
+            entries[name] = entry
+        else:
+            for stale in _files(out, name):
+                stale.unlink(missing_ok=True)
+    return entries
 
 
 def _write(out, method, settings, entries):

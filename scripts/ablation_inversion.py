@@ -68,9 +68,10 @@ def main(folder, out, weights_folder, encoders, results, count, steps, device):
     if out.resolve() == folder.resolve():
         raise click.UsageError("-o is the folder of the inputs; give another one")
     everything = aligned_pictures(folder)
-    pictures = [
-        everything[i] for i in np.linspace(0, len(everything) - 1, min(count, len(everything))).round().astype(int)
-    ]
+    chosen = np.linspace(0, len(everything) - 1, min(count, len(everything))).round().astype(int)
+    pictures = readable([everything[index] for index in chosen])
+    if not pictures:
+        raise click.ClickException(f"{folder}: none of the pictures can be used; give aligned portraits")
     others = {name: read_system(path, [p for p, _ in everything]) for name, path in results.items()}
     try:
         bundle = load_bundle(weights_folder, weights.pick_device(device))
@@ -91,15 +92,29 @@ def main(folder, out, weights_folder, encoders, results, count, steps, device):
                 method, pictures, out / method, bundle.g_rendering, checkpoint, steps=taken,
                 perceptual=bundle.perceptual, encoder=encoder, draw=bundle.g_real, bar=bar,
             )  # fmt: skip
-        made[method] = {entry["output"]: entry for entry in entries if "error" not in entry}
-    usable = [(path, name) for path, name in pictures if all(name in entries for entries in made.values())]
-    if not usable:
-        raise click.ClickException(f"{folder}: none of its pictures can be used")
-
-    rows, values, sheet = measure(usable, out, made, others, bundle)
-    write(out, rows, values, sheet, usable, steps, used | used_encoders)
-    if len(usable) < len(pictures):
+        made[method] = {entry["output"]: entry for entry in entries}
+        for entry in entries:
+            if "error" in entry:  # a full disk, say: a mean over fewer inputs would not compare
+                raise click.ClickException(entry["error"])
+    rows, values, sheet = measure(pictures, out, made, others, bundle)
+    write(out, rows, values, sheet, pictures, steps, used | used_encoders)
+    if len(pictures) < len(chosen):
         raise SystemExit(1)
+
+
+def readable(pictures):
+    """The [(path, name)] that can be used; each of the others is named."""
+    from alignment import PictureError
+    from jobs.inversions import read_aligned
+
+    found = []
+    for path, name in pictures:
+        try:
+            read_aligned(path)
+            found.append((path, name))
+        except PictureError as error:
+            click.echo(f"error: {error}", err=True)
+    return found
 
 
 def load_fitting(path, method, bundle):

@@ -112,9 +112,10 @@ def test_ablation(faces, tiny_bundle, tmp_path):
 
 
 def test_ablation_measures_reconstruction_and_portrait_apart(faces, tiny_bundle, tmp_path):
-    """L2 is that of g_rendering's picture, not of the portrait that g_real draws."""
+    """L2 is that of g_rendering's picture, not of the portrait that g_real draws; a bad input is named once."""
+    (faces / "bb.png").write_bytes(b"nothing")
     result = call(ablation_inversion.main, faces, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 2)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1 and result.output.count(str(faces / "bb.png")) == 1, result.output
     report = json.loads((tmp_path / "out" / "results.json").read_text())
 
     def pixels(path):
