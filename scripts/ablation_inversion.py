@@ -189,7 +189,7 @@ def write(out, rows, values, sheet, pictures, steps, used):
         "its pivots, because only g_rendering is tuned. The paper shows this ablation as a figure, without numbers."
     )
     facts = {
-        "inputs": [str(path) for path, _ in pictures],
+        "inputs": [path.name for path, _ in pictures],
         "steps": steps,
         "sha256": used,
         "torch": torch.__version__,
