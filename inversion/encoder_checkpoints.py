@@ -91,9 +91,9 @@ def _options(path, opts, method):
         kind = "BackboneEncoder"
     if kind not in types:
         raise CheckpointError(f"{path}: its encoder is a {kind}, but {method} needs {' or '.join(types)}; {REMEDY}")
-    if opts.get("learn_in_w") or "cars_" in str(opts.get("dataset_type")):
+    if opts.get("learn_in_w") is True or "cars_" in str(opts.get("dataset_type")):
         raise CheckpointError(f"{path}: made for W or for cars, but faces in w+ are needed; {REMEDY}")
-    return types[kind], method == "restyle" or bool(opts.get("start_from_latent_avg", True))
+    return types[kind], method == "restyle" or opts.get("start_from_latent_avg") is not False
 
 
 def _build(path, state, method, cumulative):
