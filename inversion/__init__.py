@@ -1,12 +1,14 @@
 """From a portrait to the latent that draws it.
 
-Every method has the same form, method(generator, target, perceptual, *, steps, start, on_step, ...) -> Inversion.
+Every optimisation has the same form, method(generator, target, perceptual, *, steps, start, on_step, ...) -> Inversion;
+an encoder is a trained network in its own right: encode(encoder, generator, target, *, steps, on_step) -> Inversion.
 """
 
 from .common import Inversion
+from .encoder import encode
 from .image2stylegan import image2stylegan
 from .latent_optimization import latent_optimization
 from .pivotal_tuning import pivotal_tuning
 from .regeneration import regenerate
 
-__all__ = ["Inversion", "image2stylegan", "latent_optimization", "pivotal_tuning", "regenerate"]
+__all__ = ["Inversion", "encode", "image2stylegan", "latent_optimization", "pivotal_tuning", "regenerate"]

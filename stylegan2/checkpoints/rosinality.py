@@ -28,13 +28,15 @@ def load_rosinality(path):
         found = list(content)[:8] if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(f"{path}: no generator in rosinality's layout (found {found})")
     try:
-        return {"G_ema": _build(state, content.get("latent_avg"))}
+        return {"G_ema": build_generator(state, content.get("latent_avg"))}
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise CheckpointError(f"{path}: its generator cannot be rebuilt ({reason})") from error
 
 
-def _build(state, latent_avg):
+def build_generator(state, latent_avg=None):
+    """The Generator of a state dict in that layout; latent_avg [w_dim] or [rows, w_dim], else the mean of 10,000 draws.
+    Raises KeyError, RuntimeError and the like where it does not fit."""
     tensors = {}
     for name, tensor in state.items():
         new = rename(name)
