@@ -1,17 +1,18 @@
 """The last step of Fig. 2(b): g_real draws the latent that was found in g_rendering.
 
-Where pivotal tuning bent g_rendering to the person, g_real is bent in the same way: its weights are changed by the
-difference that tuning made,
+Where pivotal tuning bent g_rendering to the person, g_real is bent in the same way, by the change of weights:
 
     theta_real + (theta_tuned - theta_rendering)
 
 The two generators are aligned, one being the other's fine-tuned copy (Wu et al., "StyleAlign", 2022), so a change of
-weights means in one what it means in the other (Ilharco et al., "Editing Models with Task Arithmetic", 2023). What W+
-cannot hold of a person is carried over; the style, which lies in theta_real - theta_rendering, stays g_real's. This is
-not in the paper.
+weights means in one what it means in the other (Ilharco et al., "Editing Models with Task Arithmetic", 2023). So what W+
+cannot hold of a person is carried over. The look must not be: the ToRGB layers, which fine-tuning keeps frozen, and the
+block of the highest resolution, where the texture of skin is made, stay g_real's. This is not in the paper; what it
+gains is measured in docs/benchmarks/inversion-curves.md.
 """
 
 import copy
+import re
 
 import torch
 
@@ -34,11 +35,18 @@ def regenerate(g_real, inversion, g_rendering=None):
 
 @torch.no_grad()
 def changed_alike(other, generator, tuned):
-    """A copy of `other` whose synthesis differs from it as `tuned` differs from `generator`."""
+    """A copy of `other` that differs from it, in the weights that are `carried`, as `tuned` does from `generator`."""
     result = copy.deepcopy(other)
     before, after = dict(generator.synthesis.named_parameters()), dict(tuned.synthesis.named_parameters())
     for name, parameter in result.synthesis.named_parameters():
         if name not in before or before[name].shape != parameter.shape:
             raise ValueError(f"the generators differ in architecture at {name}")
-        parameter += after[name] - before[name]
+        if carried(name, other.img_resolution):
+            parameter += after[name] - before[name]
     return result
+
+
+def carried(name, resolution):
+    """Whether the weight of that name in the synthesis network holds the person rather than the look."""
+    block = int(re.match(r"b(\d+)\.", name)[1])
+    return block < resolution and ".torgb." not in name
