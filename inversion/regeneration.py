@@ -5,10 +5,10 @@ Where pivotal tuning bent g_rendering to the person, g_real is bent in the same 
     theta_real + (theta_tuned - theta_rendering)
 
 The two generators are aligned, one being the other's fine-tuned copy (Wu et al., "StyleAlign", 2022), so a change of
-weights means in one what it means in the other (Ilharco et al., "Editing Models with Task Arithmetic", 2023). So what W+
-cannot hold of a person is carried over. The look must not be: the ToRGB layers, which fine-tuning keeps frozen, and the
-block of the highest resolution, where the texture of skin is made, stay g_real's. This is not in the paper; what it
-gains is measured in docs/benchmarks/inversion-curves.md.
+weights means in one what it means in the other (Ilharco et al., "Editing Models with Task Arithmetic", 2023). So what
+W+ cannot hold of a person is carried over. The look must not be: the ToRGB layers, which fine-tuning keeps frozen,
+and the block of the highest resolution, where the texture of skin is made, stay g_real's. This is not in the paper;
+what it gains is measured in docs/benchmarks/inversion-curves.md.
 """
 
 import copy
