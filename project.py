@@ -281,10 +281,11 @@ def which_faces(context, parameter, value):
 @click.option("--steps", type=click.IntRange(1), help="Steps of the inversion, instead of the preset's.")
 @click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="w_plus.npz to start from, not the mean "
               "latent.")  # fmt: skip
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile the networks of the inversion first.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(0),
               help="Threads that read and align the next pictures meanwhile.")  # fmt: skip
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(inputs, out, folder, faces, landmarks, quad, blend, sequence, preset, steps, init, workers, device):
+def main(inputs, out, folder, faces, landmarks, quad, blend, sequence, preset, steps, init, compiled, workers, device):
     from jobs.inputs import find_pictures, given_faces, natural_order
 
     try:
@@ -293,19 +294,20 @@ def main(inputs, out, folder, faces, landmarks, quad, blend, sequence, preset, s
         pictures = find_pictures(inputs)
         pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
-        run(pictures, given, out, folder, faces, blend, sequence, preset, steps, init, workers, device)
+        run(pictures, given, out, folder, faces, blend, sequence, preset, steps, init, compiled, workers, device)
     except click.ClickException as error:
         error.exit_code = 2
         raise
 
 
-def run(pictures, given, out, folder, faces, blend, sequence, preset, steps, init, workers, device):
+def run(pictures, given, out, folder, faces, blend, sequence, preset, steps, init, compiled, workers, device):
     """All pictures, shared among the processes that torchrun started; the first writes report, sheet and page."""
     import torch
     from tqdm import tqdm
 
     import weights
     from alignment import AlignmentError, PictureError
+    from inversion.compiled import compile_networks
     from inversion.presets import PRESETS
     from jobs.inputs import Separate, read_ahead
     from jobs.results import finished, write_entry, write_run
@@ -322,6 +324,10 @@ def run(pictures, given, out, folder, faces, blend, sequence, preset, steps, ini
     size = bundle.g_real.img_resolution
     if folder is None and rank == 0:
         click.echo(f"using the embedded demo weights ({size}x{size}); real ones: see README, --weights")
+    if compiled:
+        problem = compile_networks(bundle.g_rendering, bundle.perceptual)
+        if problem and rank == 0:
+            click.echo(problem)
     schedule = PRESETS[preset] | ({} if steps is None else {"steps": steps})
     start = None if init is None else read_start(init, bundle)
     used = {name: {"file": str(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
