@@ -360,12 +360,13 @@ def run(pictures, given, out, folder, faces, blend, sequence, preset, steps, ini
                 entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
                 try:
                     source, found = aligned(path)
-                    for note in source.notes:
+                    notes = [*source.notes, *work.notes.get(path, [])]
+                    for note in notes:
                         bar.write(f"{path}: {note}")
                     begin, following = work.begin(found)
                     result = project_picture(source, bundle, found, following, blend, begin, on_step)
                     composite_name, reports = result.save(out / name)
-                    entry |= {"notes": list(source.notes), "composite": composite_name, "faces": reports}
+                    entry |= {"notes": notes, "composite": composite_name, "faces": reports}
                     write_entry(out / name, entry)
                     for face in reports:
                         for warning in face["warnings"]:

@@ -62,6 +62,7 @@ class Separate:
 
     def __init__(self, pictures, which, given, schedule, start):
         self.pictures, self.which, self.given, self.schedule, self.start = pictures, which, given, schedule, start
+        self.notes = {}  # path: lines for its report, beyond those of reading it
 
     def search(self, path, pixels):
         """The faces of a picture, as alignment.Found; raises AlignmentError."""

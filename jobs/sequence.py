@@ -19,9 +19,10 @@ from .results import fingerprint
 LONGEST_GAP = 8  # frames
 REACH = 0.5  # a face moves by at most this share of its square's side from one frame to the next
 SHORTEST = 3  # frames: a face seen less often is a false alarm
-SHARE = 0.2  # of the first frame's steps, for every frame after it
+# The frames after the first: these shares of the schedule's steps and learning rate, and no disturbance. The full rate
+# comes as close to the crops, but flickers more (docs/benchmarks/sequences.md).
+STEPS, RATE = 0.2, 0.5
 SPEED = 12  # frames a second, of the preview
-FOLLOWING = {"disturbance": 0.0}  # of latent_optimization: a shaken latent forgets where it came from
 
 
 def follow(seen, which="all"):
@@ -81,8 +82,10 @@ class Sequence:
 
     def __init__(self, pictures, which, given, schedule, start, generator):
         self.pictures, self.schedule, self.start, self.generator = pictures, schedule, start, generator
-        self.following = schedule | {"steps": max(round(SHARE * schedule["steps"]), 1)} | FOLLOWING
+        steps = max(round(STEPS * schedule["steps"]), 1)
+        self.following = schedule | {"steps": steps, "lr": RATE * schedule["lr"], "disturbance": 0.0}
         self.which, self.given = which, given
+        self.notes = {}  # path: lines for its report
         self.latents = {}  # number of the track -> w+ [1, num_ws, w_dim] of the last frame that showed it
         self.settings = {"sequence": self.following}
 
@@ -120,9 +123,10 @@ class Sequence:
         elif not tracks:
             raise click.ClickException(f"{paths[0].parent}: no frame holds face {self.which}; --faces counts from 0")
         self.faces = dict(zip(paths, steadied(tracks, len(paths)), strict=True))
-        self.gaps = [f"face {face.index} was not found in {path.name}: its place is taken from the frames around"
-                     for path in paths for face in self.faces[path]
-                     if face.landmarks is None and not self.given(path) and path not in self.problems]  # fmt: skip
+        for path in paths:
+            lost = [face.index for face in self.faces[path] if face.landmarks is None and not self.given(path)]
+            if path not in self.problems:
+                self.notes[path] = [f"face {i} was not found: its place is taken from the frames around" for i in lost]
 
     def search(self, path, pixels):
         """The faces of a frame; raises what stands against it."""
@@ -180,7 +184,8 @@ class Sequence:
             if measured is not None:
                 means = (sum(measured[name]) / len(measured[name]) for name in ("result", "input"))
                 click.echo("face {}: changes by {:.1f} levels a frame, in the input by {:.1f}".format(number, *means))
-        return {"sequence": {"gaps": self.gaps, "flicker": flickers}}
+        gaps = [f"{path}: {note}" for path, notes in self.notes.items() for note in notes]
+        return {"sequence": {"gaps": gaps, "flicker": flickers}}
 
 
 def measure_flicker(entries, out, results, number):
