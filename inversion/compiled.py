@@ -16,15 +16,15 @@ def compile_networks(generator, perceptual):
     synthesis = generator.synthesis
     w_plus = starting_latents(generator, 1).requires_grad_()
     noise = [buffer[None, None].clone().requires_grad_() for buffer in noise_buffers(generator)]
-    generator.synthesis = torch.compile(synthesis)
-    perceptual.features = torch.compile(perceptual.features)
     try:
+        generator.synthesis = torch.compile(synthesis)
+        perceptual.features = torch.compile(perceptual.features)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             features = perceptual.features(comparable(generator.synthesis(w_plus, noise=noise)))
             sum(f.sum() for f in features).backward()
     except Exception as error:  # a missing C++ compiler, Triton or header: each has its own
         generator.synthesis = synthesis
-        del perceptual.features  # the method again
+        vars(perceptual).pop("features", None)  # the method again
         return f"not compiled ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})"
     return None
