@@ -2,12 +2,14 @@
 
     python project.py avatar.png -o out
     python project.py samples -o out
+    python project.py frames -o out --sequence
 
 For every picture: OUT/NAME/composite.SUFFIX of the picture's own format, OUT/NAME/sheet.png and, for each face N,
 faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_mask.png and faceN_w_plus.npz; OUT/results.html,
 OUT/sheet.png and OUT/report.json show and say what was done and how well. The same command again does what is missing.
 """
 
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -272,36 +274,44 @@ def which_faces(context, parameter, value):
 @click.option("--blend", default="harmonized", type=click.Choice(["harmonized", "paper", "poisson"]),
               show_default=True, help="paper: Eq. 5 exactly. harmonized: colours and position fitted to the picture, "
               "things in front of the face kept. poisson: gradients only.")  # fmt: skip
+@click.option("--sequence", is_flag=True, help="The pictures, in the order of the numbers in their names, are frames "
+              "of one turntable or video: faces are followed, steadied, inverted from the frame before.")  # fmt: skip
 @click.option("--preset", default="paper", type=click.Choice(["paper", "fast"]),
               show_default=True, help="Schedule of the inversion; paper: 500 steps, fast: 120.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), help="Steps of the inversion, instead of the preset's.")
 @click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="w_plus.npz to start from, not the mean "
               "latent.")  # fmt: skip
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile the networks of the inversion first.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(0),
               help="Threads that read and align the next pictures meanwhile.")  # fmt: skip
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(inputs, out, folder, faces, landmarks, quad, blend, preset, steps, init, workers, device):
-    from jobs.inputs import find_pictures, given_faces
+def main(inputs, out, folder, faces, landmarks, quad, blend, sequence, preset, steps, init, compiled, workers, device):
+    from jobs.inputs import find_pictures, given_faces, natural_order
 
     try:
+        if sequence and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise click.ClickException("--sequence goes from frame to frame; start it without torchrun")
         pictures = find_pictures(inputs)
+        pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
-        run(pictures, given, out, folder, faces, blend, preset, steps, init, workers, device)
+        run(pictures, given, out, folder, faces, blend, sequence, preset, steps, init, compiled, workers, device)
     except click.ClickException as error:
         error.exit_code = 2
         raise
 
 
-def run(pictures, given, out, folder, faces, blend, preset, steps, init, workers, device):
+def run(pictures, given, out, folder, faces, blend, sequence, preset, steps, init, compiled, workers, device):
     """All pictures, shared among the processes that torchrun started; the first writes report, sheet and page."""
     import torch
     from tqdm import tqdm
 
     import weights
     from alignment import AlignmentError, PictureError
+    from inversion.compiled import compile_networks
     from inversion.presets import PRESETS
-    from jobs.inputs import read_ahead
-    from jobs.results import fingerprint, finished, write_entry, write_run
+    from jobs.inputs import Separate, read_ahead
+    from jobs.results import finished, write_entry, write_run
+    from jobs.sequence import Sequence
     from training import distributed
 
     started = time.perf_counter()
@@ -314,6 +324,10 @@ def run(pictures, given, out, folder, faces, blend, preset, steps, init, workers
     size = bundle.g_real.img_resolution
     if folder is None and rank == 0:
         click.echo(f"using the embedded demo weights ({size}x{size}); real ones: see README, --weights")
+    if compiled:
+        problem = compile_networks(bundle.g_rendering, bundle.perceptual)
+        if problem and rank == 0:
+            click.echo(problem)
     schedule = PRESETS[preset] | ({} if steps is None else {"steps": steps})
     start = None if init is None else read_start(init, bundle)
     used = {name: {"file": str(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
@@ -321,32 +335,38 @@ def run(pictures, given, out, folder, faces, blend, preset, steps, init, workers
     made_with = settings | {"weights": {name: file["sha256"] for name, file in used.items()}}
     made_with |= {"init": None if init is None else weights.sha256(init)}
 
+    if sequence:
+        work = Sequence(pictures, faces, given, schedule, start, bundle.g_rendering)
+        work.prepare(workers)
+    else:
+        work = Separate(pictures[rank::world_size], faces, given, schedule, start)
+    prints = work.fingerprints(made_with | work.settings)
+
     entries = []
-    mine = pictures[rank::world_size]
     often = 0.1 if sys.stderr.isatty() else 10  # seconds: no flood of lines in a log file
-    bar = tqdm(
-        total=len(mine) * schedule["steps"], unit="step", dynamic_ncols=True, disable=rank > 0, mininterval=often
-    )
+    total = work.steps(len(work.pictures))
+    bar = tqdm(total=total, unit="step", dynamic_ncols=True, disable=rank > 0, mininterval=often)
 
     def on_step(step, lpips):
         bar.update()
         bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
 
-    prints = {path: fingerprint(path, made_with | {"given": given(path)}) for path, _ in mine}
-    waiting = [path for path, name in mine if finished(out / name, prints[path]) is None]
-    with read_ahead(waiting, faces, given, workers) as aligned:
-        for index, (path, name) in enumerate(mine):
+    waiting = [path for path, name in work.pictures if finished(out / name, prints[path]) is None]
+    with read_ahead(waiting, work.search, workers) as aligned:
+        for index, (path, name) in enumerate(work.pictures):
             bar.set_description(name[:24])
             entry = finished(out / name, prints[path])
             if entry is None:
                 entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
                 try:
                     source, found = aligned(path)
-                    for note in source.notes:
+                    notes = [*source.notes, *work.notes.get(path, [])]
+                    for note in notes:
                         bar.write(f"{path}: {note}")
-                    result = project_picture(source, bundle, found, schedule, blend, start, on_step)
+                    begin, following = work.begin(found)
+                    result = project_picture(source, bundle, found, following, blend, begin, on_step)
                     composite_name, reports = result.save(out / name)
-                    entry |= {"notes": list(source.notes), "composite": composite_name, "faces": reports}
+                    entry |= {"notes": notes, "composite": composite_name, "faces": reports}
                     write_entry(out / name, entry)
                     for face in reports:
                         for warning in face["warnings"]:
@@ -355,7 +375,9 @@ def run(pictures, given, out, folder, faces, blend, preset, steps, init, workers
                     message = str(error) if str(path) in str(error) else f"{path}: {error}"
                     bar.write(f"error: {message}")
                     entry["error"] = message
-            bar.n = (index + 1) * schedule["steps"]
+            if "error" not in entry:
+                work.keep(out / name, entry)
+            bar.n = work.steps(index + 1)
             bar.refresh()
             entries.append(entry)
     bar.close()
@@ -365,13 +387,15 @@ def run(pictures, given, out, folder, faces, blend, preset, steps, init, workers
     failed = sum("error" in entry for entry in entries)
     if rank == 0:
         order = {name: position for position, (_, name) in enumerate(pictures)}
+        entries.sort(key=lambda entry: order[entry["output"]])
         report = {
-            "pictures": sorted(entries, key=lambda entry: order[entry["output"]]),
+            "pictures": entries,
             "weights": used,
-            "settings": settings | {"device": device},
+            "settings": settings | work.settings | {"device": device},
             "seconds": time.perf_counter() - started,
             "versions": {"torch": torch.__version__},
         }
+        report |= work.summary(out, entries)
         write_run(out, report)
         if failed < len(pictures):
             click.echo(f"{len(pictures) - failed} of {len(pictures)} pictures done; look at {out / 'results.html'}")

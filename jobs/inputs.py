@@ -1,9 +1,12 @@
 """Which pictures, and which faces in them, a command was asked to work on."""
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
+
+from .results import fingerprint
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -21,6 +24,11 @@ def find_pictures(inputs):
             paths.append(item)
     stems = [path.stem for path in paths]
     return [(path, path.stem if stems.count(path.stem) == 1 else path.name) for path in paths]
+
+
+def natural_order(pictures):
+    """[(path, name)] with the numbers in the names counted: frame2 before frame10."""
+    return sorted(pictures, key=lambda item: [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", str(item[0]))])
 
 
 def given_faces(landmarks, quad, pictures):
@@ -46,19 +54,55 @@ def given_faces(landmarks, quad, pictures):
     return lambda path: {kind: points.get(path.name, points.get(None))}
 
 
+class Separate:
+    """Pictures that have nothing to do with each other, as work for project.py: each starts from the same latent, and
+    the processes of torchrun share them. jobs.sequence.Sequence has the same methods."""
+
+    settings = {}
+
+    def __init__(self, pictures, which, given, schedule, start):
+        self.pictures, self.which, self.given, self.schedule, self.start = pictures, which, given, schedule, start
+        self.notes = {}  # path: lines for its report, beyond those of reading it
+
+    def search(self, path, pixels):
+        """The faces of a picture, as alignment.Found; raises AlignmentError."""
+        from alignment import find_faces
+
+        return find_faces(pixels, self.which, **self.given(path))
+
+    def fingerprints(self, settings):
+        """{path: what its results depend on}."""
+        return {path: fingerprint(path, settings | {"given": self.given(path)}) for path, _ in self.pictures}
+
+    def begin(self, found):
+        """(w+ to start from or None, schedule) for the faces of a picture."""
+        return self.start, self.schedule
+
+    def keep(self, folder, entry):
+        """Called when the results of a picture lie in `folder`."""
+
+    def steps(self, index):
+        """Steps of the first `index` pictures."""
+        return index * self.schedule["steps"]
+
+    def summary(self, out, entries):
+        """What the report says of the whole beyond its pictures."""
+        return {}
+
+
 @contextmanager
-def read_ahead(paths, faces, given, workers):
-    """Yields aligned(path) -> (Picture, its faces), which raises what reading or aligning that picture raised.
+def read_ahead(paths, search, workers):
+    """Yields aligned(path) -> (Picture, search(path, its pixels)), which raises what reading or searching raised.
 
     The next `workers` of `paths`, which must be asked for in this order, are read and searched by threads meanwhile.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from alignment import find_faces, read_picture
+    from alignment import read_picture
 
     def align(path):
         picture = read_picture(path)
-        return picture, find_faces(picture.pixels, faces, **given(path))
+        return picture, search(path, picture.pixels)
 
     if workers == 0:
         yield align

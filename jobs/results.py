@@ -9,6 +9,7 @@ import json
 
 from weights.files import written_atomically
 
+SHOWN = 12  # frames of a sequence on sheet and page
 PIXELS = ("crop", "inversion", "portrait", "mask", "w_plus")  # of a face's dict: into files, not into the report
 
 
@@ -93,15 +94,21 @@ def overview_row(out, entry):
 
 
 def write_run(out, report):
-    """`report.json`, and of the pictures that were done `sheet.png` and `results.html`."""
+    """`report.json`, and of the pictures that were done `sheet.png` and `results.html`.
+
+    Of a sequence these two show SHOWN frames, evenly spaced, and the page the preview, which lies in `out` already.
+    """
     from alignment import write_png
     from postprocess.results_page import results_page
     from postprocess.sheet import contact_sheet
 
     with written_atomically(out / "report.json") as unfinished:
         unfinished.write_text(json.dumps(report, indent=1))
-    rows = [overview_row(out, entry) for entry in report["pictures"] if "error" not in entry]
-    if rows:
-        write_png(out / "sheet.png", contact_sheet(rows))
+    done = [entry for entry in report["pictures"] if "error" not in entry]
+    if "sequence" in report and len(done) > SHOWN:
+        done = [done[i] for i in sorted({round(i * (len(done) - 1) / (SHOWN - 1)) for i in range(SHOWN)})]
+    if done:
+        write_png(out / "sheet.png", contact_sheet([overview_row(out, entry) for entry in done]))
+    left_out = {entry["output"] for entry in report["pictures"] if "error" not in entry and entry not in done}
     with written_atomically(out / "results.html") as unfinished:
-        unfinished.write_text(results_page(out, report))
+        unfinished.write_text(results_page(out, report, left_out))

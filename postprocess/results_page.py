@@ -38,11 +38,12 @@ for (const slider of document.querySelectorAll('.slider')) {
 """
 
 
-def results_page(out, report):
+def results_page(out, report, left_out=()):
     """The page for a run's report (what project.py writes to `report.json`) as one string of HTML.
 
     out: the run's folder; the pictures named in the report are read from it and from their own places. A picture that
-    is no longer there is named instead of shown.
+    is no longer there is named instead of shown. left_out: outputs that are counted but not shown. Of a sequence the
+    animation `preview.png` comes first.
     """
     done = sum("error" not in entry for entry in report["pictures"])
     settings = ", ".join(f"{name} {value}" for name, value in report["settings"].items())
@@ -51,7 +52,12 @@ def results_page(out, report):
         f'<p class="muted">{html.escape(settings)}; {report["seconds"]:.0f} s. Move over a picture: left of '
         "the line is the input, right of it the result.</p>",
     ]
-    parts += [_picture(Path(out), entry) for entry in report["pictures"]]
+    if "sequence" in report:
+        data = base64.b64encode((Path(out) / "preview.png").read_bytes()).decode()
+        parts.append(f'<p><img src="data:image/png;base64,{data}" alt="before and after, animated"></p>')
+        if left_out:
+            parts.append(f'<p class="muted">{len(left_out)} more frames are in their folders.</p>')
+    parts += [_picture(Path(out), entry) for entry in report["pictures"] if entry["output"] not in left_out]
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Lifelike results</title>'

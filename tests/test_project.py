@@ -350,6 +350,17 @@ def test_init_starts_where_another_run_ended(face, tiny_bundle, tmp_path):
     assert result.exit_code == 2 and "wrong.npz: holds w+ of shape [1, 3, 3]" in result.output
 
 
+def test_compile_without_a_compiler_says_so_and_goes_on(face, tiny_bundle, tmp_path, monkeypatch):
+    import torch
+
+    def missing(function):
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setattr(torch, "compile", missing)
+    result = run(face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1, "--compile")
+    assert result.exit_code == 0 and "not compiled (RuntimeError: no C++ compiler)" in result.output
+
+
 def test_python_interface(face, tiny_bundle, tmp_path):
     result = project.Projector(tiny_bundle, steps=1)(face)
     result.save(tmp_path / "face")

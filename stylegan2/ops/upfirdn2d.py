@@ -149,7 +149,7 @@ def _factors(f):
         f = torch.ones([1])
     if f.ndim == 1:
         return f, f
-    if f.device.type != "cpu":
+    if f.device.type != "cpu" or torch.compiler.is_compiling():  # the tracer cannot read numbers out of a tensor
         return f, None
     factors = _outer_factors(tuple(f.shape), f.detach().numpy().tobytes())
     return factors if factors is not None else (f, None)

@@ -1,0 +1,78 @@
+"""Which face is which, from frame to frame."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alignment import Found
+from alignment.smoothing import compose
+from jobs import sequence
+from jobs.inputs import natural_order
+from jobs.sequence import Sequence, follow, steadied
+
+
+def face(x, index=0, side=50):
+    quad = compose([x, 100, np.log(side), 0])
+    return Found(index, (0, 0, 1, 1), quad, np.zeros([68, 2]))
+
+
+def test_numbers_in_names_count():
+    names = ["f10.png", "f9.png", "f1.png", "g2.png"]
+    order = [name for _, name in natural_order([(Path("in") / name, name) for name in names])]
+    assert order == ["f1.png", "f9.png", "f10.png", "g2.png"]
+
+
+def test_faces_keep_their_track_when_their_sizes_swap():
+    seen = [[face(100 + t, 0, 60), face(300 - t, 1, 50)] for t in range(3)]
+    seen += [[face(297 - t, 0, 60), face(103 + t, 1, 50)] for t in range(3)]  # now the other one is larger
+    tracks = follow(seen)
+    assert len(tracks) == 2
+    assert all(tracks[0][t].quad.mean(0)[0] < 200 for t in range(6))
+    (left,) = follow(seen, "largest")
+    assert left.keys() == tracks[0].keys() and left[5] is tracks[0][5]
+    (right,) = follow(seen, 1)
+    assert right[5] is tracks[1][5]
+
+
+def test_a_jump_is_another_face():
+    seen = [[face(100)], [face(101)], [face(102)], [face(300)], [face(301)], [face(302)]]
+    assert [sorted(track) for track in follow(seen)] == [[0, 1, 2], [3, 4, 5]]
+    assert [sorted(track) for track in follow(seen, "largest")] == [[0, 1, 2]]
+
+
+def test_gaps_are_bridged_up_to_a_length():
+    short = [[face(100)]] * 3 + [[]] * sequence.LONGEST_GAP + [[face(100)]] * 3
+    (track,) = follow(short)
+    faces = steadied([track], len(short))
+    assert all(len(frame) == 1 for frame in faces)
+    assert faces[3][0].landmarks is None and faces[2][0].landmarks is not None
+    np.testing.assert_allclose(faces[3][0].quad, face(100).quad, atol=1e-6)
+    long = [[face(100)]] * 3 + [[]] * (sequence.LONGEST_GAP + 1) + [[face(100)]] * 3
+    tracks = follow(long)
+    assert len(tracks) == 2
+    faces = steadied(tracks, len(long))
+    assert faces[3] == [] and [frame[0].index for frame in (faces[0], faces[-1])] == [0, 1]
+
+
+def test_a_face_seen_twice_is_a_false_alarm():
+    seen = [[face(100)] for _ in range(6)]
+    seen[2] = seen[3] = [face(100), face(400, 1)]
+    assert len(follow(seen)) == 1
+    assert len(follow([[face(100)], [face(100)]])) == 1  # unless there is no more to see
+
+
+def test_a_frame_starts_where_the_one_before_it_ended(small_generator, tmp_path):
+    schedule = {"steps": 50, "lr": 0.1}
+    work = Sequence([], "all", lambda path: {}, schedule, None, small_generator)
+    assert work.begin([face(0)]) == (None, schedule)
+    w_plus = np.random.default_rng(0).normal(size=(1, small_generator.num_ws, 16)).astype(np.float32)
+    np.savez(tmp_path / "face0_w_plus.npz", w_plus=w_plus)
+    work.keep(tmp_path, {"faces": [{"face": 0}]})
+    start, following = work.begin([face(0)])
+    np.testing.assert_array_equal(start.numpy(), w_plus)
+    assert following["lr"] < schedule["lr"] and following["steps"] == round(50 * sequence.STEPS)
+    start, following = work.begin([face(0), face(9, 1)])  # a new one beside it needs the full schedule
+    assert following == schedule and start.shape == (2, small_generator.num_ws, 16)
+    np.testing.assert_array_equal(start[:1].numpy(), w_plus)
+    assert work.steps(3) == pytest.approx(50 + 2 * round(50 * sequence.STEPS))
