@@ -61,12 +61,12 @@ class Projector:
     an alignment.Picture) returns a Result; raises alignment.PictureError or AlignmentError, naming the file.
     """
 
-    def __init__(self, weights=None, device="auto", preset="paper", steps=None, blend="harmonized"):
-        from inversion.presets import PRESETS
+    def __init__(self, weights=None, device="auto", preset="fast", steps=None, blend="harmonized"):
+        from inversion.presets import chosen
         from weights import pick_device
 
         self.bundle = load_bundle(weights, pick_device(device))
-        self.schedule = PRESETS[preset] | ({} if steps is None else {"steps": steps})
+        self.schedule = chosen(preset, steps)
         self.blend = blend
 
     def __call__(self, picture, faces="all", start=None, on_step=None):
@@ -111,13 +111,13 @@ def load_bundle(folder=None, device="cpu"):
 def project_picture(picture, bundle, found, schedule, blend="harmonized", start=None, on_step=None):
     """Fig. 2(b) for the faces `found` (by alignment.find_faces) of one alignment.Picture; returns a Result.
 
-    schedule: {"steps", "lr"} of the inversion. start: w+ to begin with, [N or 1, num_ws, w_dim], or None.
+    schedule: of inversion/presets.py. start: w+ to begin with, [N or 1, num_ws, w_dim], or None.
     """
     import numpy as np
     import torch
 
     from alignment import AlignmentError, crop_face
-    from inversion import latent_optimization
+    from inversion import invert
 
     # Align
     size = bundle.g_real.img_resolution
@@ -129,16 +129,14 @@ def project_picture(picture, bundle, found, schedule, blend="harmonized", start=
     # Invert into g_rendering (Eq. 4)
     started = time.perf_counter()
     target = to_tensor(crops, bundle.device)
-    inversion = latent_optimization(
-        bundle.g_rendering, target, bundle.perceptual, **schedule, start=start, on_step=on_step
-    )
+    inversion = invert(bundle.g_rendering, target, bundle.perceptual, start=start, on_step=on_step, **schedule)
     seconds = (time.perf_counter() - started) / len(found)
     with torch.no_grad():
         lpips = bundle.perceptual(target, inversion.image).tolist()
     reconstructions = to_pixels(inversion.image)
 
     # Regenerate with g_real, register, parse, composite (Eq. 5)
-    portraits = regenerate(bundle, inversion.w_plus)
+    portraits = regenerate(bundle, inversion)
     result, placed = put_back(picture, portraits, crops, [face.quad for face in found], bundle, blend)
     faces = []
     for i, face in enumerate(found):
@@ -147,7 +145,6 @@ def project_picture(picture, bundle, found, schedule, blend="harmonized", start=
             "face": face.index,
             "box": face.box and [round(float(v), 1) for v in face.box],
             "quad": face.quad.round(2).tolist(),
-            "noise": inversion.history[-1]["noise"][i],
             "seconds": seconds,
             "registration": placed[i]["registration"],
             **measured,
@@ -179,12 +176,11 @@ def measure_face(face, lpips, crop, portrait, placed, bundle):
     return measured | {"warnings": face_warnings(measured, bundle.limits)}
 
 
-def regenerate(bundle, w_plus):
-    """The portraits g_real draws of latents [N, num_ws, w_dim], with its own noise: uint8 [N, R, R, 3]."""
-    import torch
+def regenerate(bundle, inversion):
+    """The portraits g_real draws of an Inversion into g_rendering (inversion/regeneration.py): uint8 [N, R, R, 3]."""
+    import inversion as methods
 
-    with torch.no_grad():
-        return to_pixels(bundle.g_real.synthesis(w_plus, noise_mode="const"))
+    return to_pixels(methods.regenerate(bundle.g_real, inversion, bundle.g_rendering))
 
 
 def put_back(picture, portraits, crops, quads, bundle, blend):
@@ -276,9 +272,14 @@ def which_faces(context, parameter, value):
               "things in front of the face kept. poisson: gradients only.")  # fmt: skip
 @click.option("--sequence", is_flag=True, help="The pictures, in the order of the numbers in their names, are frames "
               "of one turntable or video: faces are followed, steadied, inverted from the frame before.")  # fmt: skip
-@click.option("--preset", default="paper", type=click.Choice(["paper", "fast"]),
-              show_default=True, help="Schedule of the inversion; paper: 500 steps, fast: 120.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(1), help="Steps of the inversion, instead of the preset's.")
+@click.option(
+    "--preset",
+    default="fast",
+    type=click.Choice(["paper", "fast", "best"]),
+    show_default=True,
+    help="paper: 500 steps of Eq. 4. fast: 100 steps, and 100 of pivotal tuning. best: 300 and 300.",
+)
+@click.option("--steps", type=click.IntRange(1), help="So many steps of Eq. 4 instead of a preset.")
 @click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="w_plus.npz to start from, not the mean "
               "latent.")  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the networks of the inversion first.")
@@ -308,7 +309,7 @@ def run(pictures, given, out, folder, faces, blend, sequence, preset, steps, ini
     import weights
     from alignment import AlignmentError, PictureError
     from inversion.compiled import compile_networks
-    from inversion.presets import PRESETS
+    from inversion.presets import chosen
     from jobs.inputs import Separate, read_ahead
     from jobs.results import finished, write_entry, write_run
     from jobs.sequence import Sequence
@@ -328,10 +329,16 @@ def run(pictures, given, out, folder, faces, blend, sequence, preset, steps, ini
         problem = compile_networks(bundle.g_rendering, bundle.perceptual)
         if problem and rank == 0:
             click.echo(problem)
-    schedule = PRESETS[preset] | ({} if steps is None else {"steps": steps})
+    schedule = chosen(preset, steps)
     start = None if init is None else read_start(init, bundle)
     used = {name: {"file": str(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
-    settings = {"preset": preset, **schedule, "blend": blend, "faces": faces, "resolution": size}
+    settings = {
+        "preset": preset if steps is None else None,
+        **schedule,
+        "blend": blend,
+        "faces": faces,
+        "resolution": size,
+    }
     made_with = settings | {"weights": {name: file["sha256"] for name, file in used.items()}}
     made_with |= {"init": None if init is None else weights.sha256(init)}
 

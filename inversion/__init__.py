@@ -9,6 +9,7 @@ from .encoder import encode
 from .image2stylegan import image2stylegan
 from .latent_optimization import latent_optimization
 from .pivotal_tuning import pivotal_tuning
+from .presets import invert
 from .regeneration import regenerate
 
-__all__ = ["Inversion", "encode", "image2stylegan", "latent_optimization", "pivotal_tuning", "regenerate"]
+__all__ = ["Inversion", "encode", "image2stylegan", "invert", "latent_optimization", "pivotal_tuning", "regenerate"]

@@ -1,5 +1,6 @@
 """The inversion's two networks through torch.compile, where a compiler is at hand."""
 
+import copy
 import warnings
 
 
@@ -28,3 +29,13 @@ def compile_networks(generator, perceptual):
         vars(perceptual).pop("features", None)  # the method again
         return f"not compiled ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})"
     return None
+
+
+def uncompiled(generator):
+    """The same generator, weights shared, without torch.compile around its synthesis: to copy it or read its names."""
+    inner = getattr(generator.synthesis, "_orig_mod", None)
+    if inner is None:
+        return generator
+    plain = copy.copy(generator)
+    plain._modules = dict(generator._modules, synthesis=inner)
+    return plain

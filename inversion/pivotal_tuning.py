@@ -13,6 +13,7 @@ import copy
 import torch
 
 from .common import Inversion, check_target, comparable, starting_latents
+from .compiled import uncompiled
 from .latent_optimization import latent_optimization
 
 
@@ -31,7 +32,7 @@ def pivotal_tuning(generator, target, perceptual, *, steps=350, lr=3e-4, pixel_w
     pivots = starting_latents(generator, n, start)
     images, generators, histories = [], [], []
     for pivot, x in zip(pivots.split(1), target.split(1), strict=True):
-        tuned = copy.deepcopy(generator)
+        tuned = copy.deepcopy(uncompiled(generator))
         parameters = list(tuned.synthesis.parameters())
         for parameter in parameters:
             parameter.requires_grad_(True)

@@ -16,6 +16,8 @@ import re
 
 import torch
 
+from .compiled import uncompiled
+
 
 @torch.no_grad()
 def regenerate(g_real, inversion, g_rendering=None):
@@ -37,6 +39,7 @@ def regenerate(g_real, inversion, g_rendering=None):
 def changed_alike(other, generator, tuned):
     """A copy of `other` that differs from it, in the weights that are `carried`, as `tuned` does from `generator`."""
     result = copy.deepcopy(other)
+    generator = uncompiled(generator)
     before, after = dict(generator.synthesis.named_parameters()), dict(tuned.synthesis.named_parameters())
     for name, parameter in result.synthesis.named_parameters():
         if name not in before or before[name].shape != parameter.shape:

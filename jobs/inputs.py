@@ -83,7 +83,9 @@ class Separate:
 
     def steps(self, index):
         """Steps of the first `index` pictures."""
-        return index * self.schedule["steps"]
+        from inversion.presets import length
+
+        return index * length(self.schedule)
 
     def summary(self, out, entries):
         """What the report says of the whole beyond its pictures."""

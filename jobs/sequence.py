@@ -170,7 +170,9 @@ class Sequence:
 
     def steps(self, index):
         """Steps of the first `index` frames, as far as can be known."""
-        return min(index, 1) * self.schedule["steps"] + max(index - 1, 0) * self.following["steps"]
+        from inversion.presets import length
+
+        return min(index, 1) * length(self.schedule) + max(index - 1, 0) * length(self.following)
 
     def summary(self, out, entries):
         """Write the preview; what the report says of the whole: gaps and flicker of each face."""

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
-@click.option("--preset", default="paper", show_default=True)
+@click.option("--preset", default="fast", show_default=True)
 @click.option("--batch", default=8, show_default=True)
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(data, out, folder, preset, batch, device):
@@ -29,8 +29,8 @@ def main(data, out, folder, preset, batch, device):
     from tqdm import tqdm
 
     import weights
-    from inversion import latent_optimization
-    from inversion.presets import PRESETS
+    from inversion import invert
+    from inversion.presets import PRESETS, length
     from metrics.identity import embedding, identity_distance
     from project import load_bundle, regenerate, to_tensor
     from weights.files import written_atomically
@@ -40,16 +40,14 @@ def main(data, out, folder, preset, batch, device):
     held_out = sorted(path.stem for path in (data / "matched").iterdir())
     names, schedule = held_out[::8], PRESETS[preset]
     lpips, identity = [], []
-    bar = tqdm(total=schedule["steps"] * -(-len(names) // batch), unit="step")
+    bar = tqdm(total=length(schedule) * len(names), unit="step")
     for i in range(0, len(names), batch):
         images = [Image.open(data / "rendered" / f"{name}.jpg").convert("RGB") for name in names[i : i + batch]]
         crops = np.stack([np.asarray(im.reduce(im.width // size) if im.width > size else im) for im in images])
         target = to_tensor(crops, bundle.device)
-        inversion = latent_optimization(
-            bundle.g_rendering, target, bundle.perceptual, **schedule, on_step=lambda *_: bar.update()
-        )
+        inversion = invert(bundle.g_rendering, target, bundle.perceptual, **schedule, on_step=lambda *_: bar.update())
         lpips += bundle.perceptual(target, inversion.image).tolist()
-        pairs = zip(crops, regenerate(bundle, inversion.w_plus), strict=True)
+        pairs = zip(crops, regenerate(bundle, inversion), strict=True)
         identity += [identity_distance(embedding(crop), embedding(portrait)) for crop, portrait in pairs]
     bar.close()
     people = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]

@@ -1,8 +1,8 @@
 """Show the ways to blend a face into its picture side by side, and measure their seams.
 
-    python scripts/compare_blends.py samples -o runs/blends --steps 200
+    python scripts/compare_blends.py samples -o runs/blends
 
-Latents are kept in OUT (NAME/face0_w_plus.npz), so that a second run only composites. Writes sheet.png,
+Portraits are kept in OUT (NAME/face0_portrait.png), so that a second run only composites. Writes sheet.png,
 blending-DEVICE.md and blending-DEVICE.json: for the largest face of every picture the gradient along the mask's border
 over that of its surroundings, the same in the picture before, and the step of colour across the border that the blend
 adds (metrics/seam.py).
@@ -21,35 +21,35 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
-@click.option("--steps", default=500, show_default=True)
+@click.option("--preset", default="fast", type=click.Choice(["paper", "fast", "best"]), show_default=True)
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]))
-def main(inputs, out, folder, steps, device):
+def main(inputs, out, folder, preset, device):
     from tqdm import tqdm
 
     import weights
     from alignment import crop_face, find_faces, read_picture, to_rgb8, write_png
     from alignment.crop import quad_side
+    from inversion.presets import PRESETS, length
     from jobs.inputs import find_pictures
     from jobs.results import neighbourhood
     from metrics.seam import measure_seam
     from postprocess.compositing import BLENDS
     from postprocess.sheet import contact_sheet
-    from project import load_bundle, put_back, regenerate
+    from project import load_bundle, put_back
     from weights.files import written_atomically
 
     device = weights.pick_device(device)
     bundle = load_bundle(folder, device)
     rows, sheet = [], []
     pictures = find_pictures(inputs)
-    bar = tqdm(total=len(pictures) * steps, unit="step")
+    bar = tqdm(total=len(pictures) * length(PRESETS[preset]), unit="step")
     for number, (path, name) in enumerate(pictures):
         bar.set_description(name[:24])
         picture = read_picture(path)
         (face,) = find_faces(picture.pixels, "largest")
         crop = crop_face(picture.pixels, face.quad, bundle.g_real.img_resolution)
-        w_plus = latent(out / name / "face0_w_plus.npz", crop, bundle, steps, lambda *_: bar.update())
-        bar.n = (number + 1) * steps
-        portraits = regenerate(bundle, w_plus)
+        portraits = portrait(out / name / "face0_portrait.png", crop, bundle, preset, lambda *_: bar.update())
+        bar.n = (number + 1) * length(PRESETS[preset])
         top, bottom, left, right = neighbourhood(face.quad, picture.pixels.shape)
         shown = [("before", picture.pixels[top:bottom, left:right])]
         for blend in BLENDS:
@@ -66,9 +66,9 @@ def main(inputs, out, folder, steps, device):
 
     table = "\n".join(table_lines(rows, BLENDS))
     used = {name: weights.sha256(path) for name, path in bundle.files.items()}
-    report = {"steps": steps, "resolution": bundle.g_real.img_resolution, "weights": used, "rows": rows}
+    report = {"preset": preset, "resolution": bundle.g_real.img_resolution, "weights": used, "rows": rows}
     count = f"the largest face of {len(pictures)} pictures"
-    head = f"# Blending\n\n{folder or 'Embedded weights'}; {steps} steps; {count}."
+    head = f"# Blending\n\n{folder or 'Embedded weights'}; preset {preset}; {count}."
     for suffix, text in ((".md", f"{head}\n\n{table}\n"), (".json", json.dumps(report, indent=1))):
         with written_atomically(out / f"blending-{device}{suffix}") as unfinished:
             unfinished.write_text(text)
@@ -76,22 +76,24 @@ def main(inputs, out, folder, steps, device):
     click.echo(f"{table}\nlook at {out / 'sheet.png'}")
 
 
-def latent(path, crop, bundle, steps, on_step):
-    """w+ [1, num_ws, w_dim] of a crop, uint8 [R, R, 3]: from the file where it is, else by inversion, and into it."""
+def portrait(path, crop, bundle, preset, on_step):
+    """The realistic portrait, uint8 [1, R, R, 3], of a crop, uint8 [R, R, 3]: from the file where it is, else made, and
+    written there."""
     import numpy as np
-    import torch
+    from PIL import Image
 
-    from inversion import latent_optimization
-    from project import to_tensor
-    from weights.files import written_atomically
+    from alignment import write_png
+    from inversion import invert
+    from inversion.presets import PRESETS
+    from project import regenerate, to_tensor
 
     if path.is_file():
-        return torch.from_numpy(np.load(path)["w_plus"]).to(bundle.device)
+        return np.asarray(Image.open(path))[None]
     target = to_tensor(crop[None], bundle.device)
-    w_plus = latent_optimization(bundle.g_rendering, target, bundle.perceptual, steps=steps, on_step=on_step).w_plus
-    with written_atomically(path) as unfinished:
-        np.savez(unfinished, w_plus=w_plus.cpu().numpy())
-    return w_plus
+    inversion = invert(bundle.g_rendering, target, bundle.perceptual, on_step=on_step, **PRESETS[preset])
+    pixels = regenerate(bundle, inversion)
+    write_png(path, pixels[0])
+    return pixels
 
 
 def table_lines(rows, blends):

@@ -22,7 +22,7 @@ COLUMNS = ("change of the input", "change of the result", "excess", "LPIPS (inve
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
 @click.option("--blend", default="harmonized", type=click.Choice(["harmonized", "paper", "poisson"]))
-@click.option("--preset", default="paper", type=click.Choice(["paper", "fast"]), show_default=True)
+@click.option("--preset", default="fast", type=click.Choice(["paper", "fast", "best"]), show_default=True)
 @click.option("--steps", type=click.IntRange(1))
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(inputs, out, folder, blend, preset, steps, device):

@@ -1,7 +1,7 @@
 """The paper's table of datasets: how much do generators, fine-tuned on different sets of pictures, preserve?
 
     python scripts/table_datasets.py --out runs/datasets --generator DRFHQ=drfhq.safetensors --generator DHF=dhf.pt
-    python scripts/table_datasets.py --out runs/datasets --portraits ../shared/avatars/rendered --preset fast
+    python scripts/table_datasets.py --out runs/datasets --portraits ../shared/avatars/rendered --steps 100
 
 Mean LPIPS and L2 (mean squared difference, pictures in [-1, 1]) over pairs. The paper has "150 pairs of images for the
 frameworks" and does not say of what. Without --portraits a pair is g_real(w) and generator(w) of one latent: what
@@ -60,14 +60,12 @@ class Pairs:
 @click.option("--generator", "generators", multiple=True, metavar="NAME=FILE", help="A row; may be given several times."
               "  [default: the embedded g_rendering]")  # fmt: skip
 @click.option("--portraits", type=click.Path(path_type=Path), help="Folder or zip of rendered FFHQ crops.")
-@click.option("--preset", default="paper", type=click.Choice(["paper", "fast"]), show_default=True,
-              help="Schedule of the inversion of --portraits.")  # fmt: skip
+@click.option("--steps", default=500, show_default=True, type=click.IntRange(1), help="Of Eq. 4, for --portraits.")
 @click.option("--pairs", "count", default=150, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=3, show_default=True, help="Of the latents.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(out, g_real, generators, portraits, preset, count, seed, device):
+def main(out, g_real, generators, portraits, steps, count, seed, device):
     import weights
-    from inversion.presets import PRESETS
     from metrics.generators import load_rows
     from training import distributed
     from training.dataset import DatasetError
@@ -79,7 +77,7 @@ def main(out, g_real, generators, portraits, preset, count, seed, device):
         if portraits is None:
             pairs = latent_pairs(rows, count, seed, device)
         else:
-            pairs = portrait_pairs(rows, portraits, count, lpips, PRESETS[preset], device)
+            pairs = portrait_pairs(rows, portraits, count, lpips, {"steps": steps, "lr": 0.1}, device)
         table(out, pairs, rows, lpips)
     except (DatasetError, weights.WeightsError, ValueError) as error:
         raise click.ClickException(str(error)) from error

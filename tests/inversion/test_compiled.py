@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from inversion import latent_optimization
+from inversion import invert, latent_optimization, regenerate
 from inversion.compiled import compile_networks
 from losses.perceptual import PerceptualNetwork
 
@@ -26,6 +26,11 @@ def test_the_same_inversion(small_generator, perceptual, monkeypatch):
     compiled = latent_optimization(small_generator, target, perceptual, steps=3)
     torch.testing.assert_close(compiled.image, plain.image, atol=1e-3, rtol=0)
     torch.testing.assert_close(compiled.w_plus, plain.w_plus, atol=1e-3, rtol=0)
+
+    tuned = invert(small_generator, target, perceptual, steps=1, lr=0.1, tuning={"steps": 1, "lr": 1e-3})
+    plain_generator = tuned.generators[0]
+    assert all("_orig_mod" not in name for name, _ in plain_generator.named_parameters())
+    assert regenerate(plain_generator, tuned, small_generator).shape == target.shape
 
 
 def test_without_a_compiler(small_generator, perceptual, monkeypatch):

@@ -64,12 +64,10 @@ def test_pairs_of_one_latent(arguments, tiny_bundle, tmp_path):
 def test_pairs_of_portraits(arguments, tmp_path, monkeypatch):
     """A portrait and what g_real draws of its inversion into the row's generator; inversions are kept."""
     import inversion
-    from inversion.presets import PRESETS
 
     (tmp_path / "portraits").mkdir()
     for i in range(3):
         Image.new("RGB", (64, 64), (80 * i, 100, 120)).save(tmp_path / "portraits" / f"{i}.png")
-    monkeypatch.setitem(PRESETS, "fast", dict(steps=2, lr=0.1))
     into = []
 
     def invert(generator, target, *others, **schedule):
@@ -78,7 +76,7 @@ def test_pairs_of_portraits(arguments, tmp_path, monkeypatch):
 
     latent_optimization = inversion.latent_optimization
     monkeypatch.setattr(inversion, "latent_optimization", invert)
-    arguments = [*arguments, "--portraits", str(tmp_path / "portraits"), "--preset", "fast"]
+    arguments = [*arguments, "--portraits", str(tmp_path / "portraits"), "--steps", "2"]
     run(arguments)
     assert [(count, schedule) for _, count, schedule in into] == [(3, dict(steps=2, lr=0.1))] * 2
     assert into[0][0] is not into[1][0]  # each row's own generator
