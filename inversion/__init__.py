@@ -4,8 +4,9 @@ Every method has the same form, method(generator, target, perceptual, *, steps, 
 """
 
 from .common import Inversion
+from .guided import guided
 from .image2stylegan import image2stylegan
 from .latent_optimization import latent_optimization
 from .pivotal_tuning import pivotal_tuning
 
-__all__ = ["Inversion", "image2stylegan", "latent_optimization", "pivotal_tuning"]
+__all__ = ["Inversion", "guided", "image2stylegan", "latent_optimization", "pivotal_tuning"]

@@ -14,6 +14,7 @@ import torch
 from losses.noise import noise_regularization, normalize_noise
 
 from .common import (
+    LPIPS_SIZE,
     Inversion,
     Portraits,
     check_target,
@@ -26,15 +27,15 @@ from .common import (
 
 
 def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noise_weight=1e5, disturbance=0.05,
-                        start=None, space="w+", stop=None, on_step=None):  # fmt: skip
+                        start=None, space="w+", stop=None, size=LPIPS_SIZE, on_step=None):  # fmt: skip
     """Invert N portraits together; each is optimised as if it were alone.
 
     generator: frozen Generator. target: float32 [N, 3, R, R] in [-1, 1], R = generator.img_resolution. perceptual: a
     network of losses/perceptual.py. lr: Adam's, at its plateau. noise_weight: lambda_n. disturbance: initial standard
     deviation of the random shift of w+, relative to the spread of w. start: w+ to begin with, [N or 1, num_ws, w_dim];
     None = the mean latent. space: "w+", or "w" = one latent for all layers. stop: an LPIPS at which a portrait is
-    finished. on_step(step, lpips [N]) is called after every step. Returns an Inversion. Raises ValueError for a target
-    of the wrong shape or with NaN.
+    finished. size: wider pictures are compared at this one. on_step(step, lpips [N]) is called after every step.
+    Returns an Inversion. Raises ValueError for a target of the wrong shape or with NaN.
     """
     check_target(generator, target, steps)
     if space not in ("w", "w+"):
@@ -46,7 +47,7 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
     portraits = Portraits(latents, *(m.expand(n, 1, *m.shape) for m in noise_buffers(generator)))
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        wanted = perceptual.features(comparable(target))
+        wanted = perceptual.features(comparable(target, size))
 
     history = []
     for step in range(steps):
@@ -56,7 +57,7 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
         shift = torch.randn([1, *latents.shape[1:]], generator=random).to(device) * strength
         w, *noise = portraits.variables
         image = generator.synthesis((w + shift).expand(-1, generator.num_ws, -1), noise=noise)
-        lpips = perceptual.distance(perceptual.features(comparable(image)), wanted)  # [active]
+        lpips = perceptual.distance(perceptual.features(comparable(image, size)), wanted)  # [active]
         regularization = noise_regularization(noise)  # [active]
         portraits.step(lpips + noise_weight * regularization, lr * learning_rate_ramp(t))
         with torch.no_grad():
