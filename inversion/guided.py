@@ -3,9 +3,9 @@
     w+*, n* = argmin  (lambda_s L_sketch(x, G(w+, n)) + lambda_c L_color(x, G(w+, n))) / (lambda_s + lambda_c)
                       + lambda_n L_n(n)
 
-Eqs. 1 and 2 take the place of LPIPS in Eq. 4, and G is g_real itself: no generator is fine-tuned. The paper gives neither
-weights nor a schedule. Here lambda_s : lambda_c are those of Eq. 3; divided by their sum, so that lambda_n means beside
-them what it means beside LPIPS. All else is `latent_optimization`.
+Eqs. 1 and 2 take the place of LPIPS in Eq. 4, and G is g_real itself: no generator is fine-tuned. The paper gives
+neither weights nor a schedule. Here lambda_s and lambda_c are those of Eq. 3, divided by their sum, so that lambda_n
+means beside them what it means beside LPIPS. All else is `latent_optimization`.
 """
 
 from losses.color import gaussian_blur
@@ -54,7 +54,10 @@ class Guidance:
     def features(self, x):
         """[N, 3, H, W] in [-1, 1] -> the drawing [N, 3 S^2], then the blurred picture's perceptual features."""
         drawing = self.extractor(downsample(x, self.sketch_size))
-        return [drawing.flatten(1), *self.perceptual.features(gaussian_blur(downsample(x, self.color_size), *self.blur))]
+        return [
+            drawing.flatten(1),
+            *self.perceptual.features(gaussian_blur(downsample(x, self.color_size), *self.blur)),
+        ]
 
     def distance(self, a, b):
         """[N]: the weighted mean of Eq. 1 (mean over pixels) and Eq. 2."""

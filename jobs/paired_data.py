@@ -27,7 +27,10 @@ class Portraits:
 
 
 def evaluation_portraits(data, size, count=None):
-    """The identities of `data`/matched at `size` x `size`; count: only so many, evenly spread. Raises ClickException."""
+    """The identities of `data`/matched at `size` x `size`; count: only so many, evenly spread.
+
+    Raises ClickException, naming the file, when one is missing or unreadable.
+    """
     names = evenly(stems(data / "matched"), count)
     return Portraits(
         names,

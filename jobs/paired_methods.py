@@ -1,13 +1,14 @@
 """Our method, the paper's baselines and its ablations, each as a results folder of the common form (jobs/systems.py).
 
-    ours          invert into g_rendering (Eq. 4), draw with g_real
-    direct        invert into g_real: the paper's main baseline
-    guided        invert into g_real under Eqs. 1 and 2 (Sec. 5.3.2)
-    full, no_sketch, no_color, no_identity    ours with g_rendering fine-tuned with both losses, without one, with none
-                  (scripts/ablation_losses.py; all four equally long, which is not how long g_rendering was tuned)
-    input         do nothing
+ours          invert into g_rendering (Eq. 4), draw with g_real
+direct        invert into g_real: the paper's main baseline
+guided        invert into g_real under Eqs. 1 and 2 (Sec. 5.3.2)
+full, no_sketch, no_color, no_identity    ours with g_rendering fine-tuned with both losses, without one, with none
+              (scripts/ablation_losses.py; all four equally long, which is not how long g_rendering was tuned)
+input         do nothing
 """
 
+import functools
 import hashlib
 import json
 import time
@@ -65,13 +66,28 @@ def framework_methods(bundle, steps):
     direct = {role: files[role] for role in ("g_real", "perceptual")}
     said = ", ".join(f"{key} {value}" for key, value in losses.items())
     return [
-        Method("ours", f"Eq. 4 into g_rendering, drawn by g_real; {steps} steps",
-               inverted(latent_optimization, bundle.g_rendering), direct | {"g_rendering": files["g_rendering"]}, steps),
-        Method("direct", f"Eq. 4 into g_real; {steps} steps", inverted(latent_optimization, bundle.g_real), direct,
-               steps),
-        Method("guided", f"Eqs. 1 and 2 into g_real; {steps} steps; {said}",
-               inverted(guided, bundle.g_real, extractor=extractor, **losses), direct | {"sketch": sketch}, steps),
-    ]  # fmt: skip
+        Method(
+            name="ours",
+            source=f"Eq. 4 into g_rendering, drawn by g_real; {steps} steps",
+            draw=inverted(latent_optimization, bundle.g_rendering),
+            files=direct | {"g_rendering": files["g_rendering"]},
+            steps=steps,
+        ),
+        Method(
+            name="direct",
+            source=f"Eq. 4 into g_real; {steps} steps",
+            draw=inverted(latent_optimization, bundle.g_real),
+            files=direct,
+            steps=steps,
+        ),
+        Method(
+            name="guided",
+            source=f"Eqs. 1 and 2 into g_real; {steps} steps; {said}",
+            draw=inverted(guided, bundle.g_real, extractor=extractor, **losses),
+            files=direct | {"sketch": sketch},
+            steps=steps,
+        ),
+    ]
 
 
 def ablation_methods(bundle, steps, folder):
@@ -114,8 +130,8 @@ def regenerate(bundle, w_plus):
 
 
 def identity_settings(g_rendering):
-    """Eqs. 1 to 3 as g_rendering's file says it was trained with, in the arguments of inversion.guided; what it does not
-    say is the paper's."""
+    """Eqs. 1 to 3 as g_rendering was trained with according to its file, in the arguments of inversion.guided; what the
+    file does not say is the paper's."""
     from training.config import TrainingConfig
 
     keys = ("sketch_weight", "sketch_size", "sketch_reduction", "color_weight", "color_size", "color_kernel",
@@ -158,8 +174,8 @@ def make(method, folder, portraits, batch, device, bar=None):
     for start in range(0, len(missing), batch):
         part = missing[start : start + batch]
         started = time.perf_counter()
-        step = (lambda *_: None) if bar is None else (lambda *_, n=len(part): bar.update(n))
-        images = to_pixels(method.draw(to_tensor(portraits.inputs[part], device), step))
+        count = (lambda *_: None) if bar is None else functools.partial(_count, bar, len(part))
+        images = to_pixels(method.draw(to_tensor(portraits.inputs[part], device), count))
         seconds += time.perf_counter() - started
         for i, pixels in zip(part, images, strict=True):
             write_png(folder / f"{portraits.names[i]}.png", pixels)
@@ -169,6 +185,10 @@ def make(method, folder, portraits, batch, device, bar=None):
         before = replace(system, seconds=seconds / (start + len(part)))
         write_card(folder, before)
     return before
+
+
+def _count(bar, portraits, *_):
+    bar.update(portraits)
 
 
 def read_card(folder):
@@ -187,7 +207,7 @@ def read_json(path):
         return None
 
 
-def check_foreign(results, ours):
+def foreign_folders(results, ours):
     """{name: folder} of `NAME=FOLDER` arguments. Raises ClickException for another form, a missing folder, a name that
     occurs twice or is one of `ours`."""
     foreign = {}

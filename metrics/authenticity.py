@@ -19,8 +19,8 @@ CONTRAST = 0.35  # standard deviation of every channel in the region, of picture
 
 @dataclass(frozen=True)
 class Authenticity:
-    """A trained classifier: the logit of "real" of features f is ((f - mean) / scale) @ weight + bias. [F] each, float64;
-    bias a number."""
+    """A trained classifier: the logit of "real" for features f is ((f - mean) / scale) @ weight + bias. float64 [F]
+    each; bias a number."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -36,8 +36,7 @@ class Authenticity:
 def region_features(network, images, region):
     """float64 [N, F]: of each channel of each tapped layer its mean and deviation over the region.
 
-    network: with `activations` (losses/perceptual.py). images: [N, 3, R, R] in [-1, 1]. region: bool [N, R, R]; a picture
-    of an empty region gets zeros.
+    network: with `activations` (losses/perceptual.py). images: [N, 3, R, R] in [-1, 1]. region: bool [N, R, R].
     """
     weight = region[:, None].to(images.dtype)  # [N, 1, R, R]
     mean, deviation = _moments(images, weight)
@@ -59,8 +58,8 @@ def _moments(values, weight):
 def fit(real, rendered, penalty=1e-3):
     """Logistic regression of features, float64 [N, F] of real and [M, F] of rendered pictures. Returns an Authenticity.
 
-    Both kinds weigh the same. penalty: of the squared weights, beside the mean log loss. Raises ValueError for fewer than
-    FEWEST pictures of a kind.
+    Both kinds weigh the same. penalty: of the squared weights, beside the mean log loss. Raises ValueError for fewer
+    than FEWEST pictures of a kind.
     """
     if min(len(real), len(rendered)) < FEWEST:
         raise ValueError(f"authenticity: {len(real)} real and {len(rendered)} rendered pictures to learn from; "

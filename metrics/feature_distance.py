@@ -25,3 +25,21 @@ def frechet_distance(a, b):
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root @ B @ root).clamp(min=0).sqrt().sum()
     return float((mean_a - mean_b).square().sum() + A.trace() + B.trace() - 2 * cross)
+
+
+def resampled_distances(features, reference, samples=1000, seed=0):
+    """float64 [1 + samples]: the distance of features [N, C] to the reference [M, C], then that of bootstrap samples.
+
+    Two sets of N pictures of the same portraits get the same samples from the same seed, so their difference is paired.
+    Resampling repeats pictures, which adds to the distance: take the spread of the samples, not their level. The trace
+    of the square root comes from the N x N matrix with the same eigenvalues, which is small where N is.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randint(0, len(features), [samples, len(features)], generator=generator)
+    mean, B = reference.mean(0), torch.cov(reference.T)
+    values = []
+    for part in (features, *(features[index] for index in rows)):
+        centred = (part - part.mean(0)) / (len(part) - 1) ** 0.5  # [N, C], A = centred^T centred
+        cross = torch.linalg.eigvalsh(centred @ B @ centred.T).clamp(min=0).sqrt().sum()
+        values.append((part.mean(0) - mean).square().sum() + centred.square().sum() + B.trace() - 2 * cross)
+    return torch.stack(values)
