@@ -40,7 +40,7 @@ def region_features(network, images, region):
     """
     weight = region[:, None].to(images.dtype)  # [N, 1, R, R]
     mean, deviation = _moments(images, weight)
-    neutral = (images - mean[..., None, None]) / (deviation[..., None, None] + 0.02) * CONTRAST * weight
+    neutral = (images - mean[..., None, None]) / (deviation[..., None, None] + 1e-3) * CONTRAST * weight
     features = []
     for tap in network.activations(neutral):  # [N, C, H, W]
         features += _moments(tap, adaptive_avg_pool2d(weight, tap.shape[2:]))
