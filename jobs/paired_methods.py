@@ -91,9 +91,9 @@ def framework_methods(bundle, steps):
 
 
 def ablation_methods(bundle, steps, folder):
-    """ours with each generator of an output folder of scripts/ablation_losses.py.
+    """ours with each generator that lies in an output folder of scripts/ablation_losses.py.
 
-    Raises WeightsError when one is missing or was not fine-tuned from the bundle's g_real.
+    Raises WeightsError when one was not fine-tuned from the bundle's g_real, or none is there.
     """
     from inversion import latent_optimization
     from stylegan2.checkpoints import load_generator
@@ -101,6 +101,8 @@ def ablation_methods(bundle, steps, folder):
     methods = []
     for name, said in ABLATIONS.items():
         path = Path(folder) / name / "snapshot.safetensors"
+        if not path.is_file():
+            continue
         if not same_latents(load_generator(path), bundle.g_real):
             raise weights.WeightsError(f"{path}: was not fine-tuned from {bundle.files['g_real']}; train the ablation "
                                        "from that g_real, or leave out --ablation")  # fmt: skip
@@ -113,6 +115,9 @@ def ablation_methods(bundle, steps, folder):
         files = {"g_real": bundle.files["g_real"], "g_rendering": path, "perceptual": bundle.files["perceptual"]}
         source = f"Eq. 4 into g_rendering fine-tuned {said}, drawn by g_real; {steps} steps"
         methods.append(Method(name, source, draw, files, steps))
+    if not methods:
+        raise weights.WeightsError(f"{folder}: holds no full/snapshot.safetensors or the like; make it with "
+                                   "scripts/ablation_losses.py")  # fmt: skip
     return methods
 
 

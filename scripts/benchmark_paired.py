@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 def main(data, out, folder, ablation, results, count, steps, batch, device):
     import weights
     from jobs.paired_data import evaluation_portraits
-    from jobs.paired_methods import ablation_methods, foreign_folders, framework_methods, untouched
+    from jobs.paired_methods import ABLATIONS, ablation_methods, foreign_folders, framework_methods, untouched
     from jobs.paired_run import compare
     from project import load_bundle
 
@@ -40,11 +40,11 @@ def main(data, out, folder, ablation, results, count, steps, batch, device):
         bundle = load_bundle(folder, weights.pick_device(device))
         portraits = evaluation_portraits(data, bundle.g_real.img_resolution, count)
         methods = framework_methods(bundle, steps)
-        if ablation is None:
-            click.echo("the rows full, no_sketch, no_color and no_identity are left out: no --ablation")
-        else:
-            methods += ablation_methods(bundle, steps, ablation)
+        methods += ablation_methods(bundle, steps, ablation) if ablation else []
         methods.append(untouched())
+        absent = [name for name in ABLATIONS if name not in {method.name for method in methods}]
+        if absent:
+            click.echo(f"rows left out: {', '.join(absent)}; {f'not in {ablation}' if ablation else 'no --ablation'}")
         foreign = foreign_folders(results, [method.name for method in methods] + ["truth", "real look"])
         caption = (
             f"{len(portraits.names)} evaluation identities at {portraits.inputs.shape[1]} pixels, {steps} steps: "
