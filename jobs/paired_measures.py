@@ -3,7 +3,9 @@
 LPIPS, L2          to the truth, over the crop; "(face)" over the truth's face and hair alone (metrics/paired.py)
 dlib distance      of the faces' embeddings, result to truth (metrics/identity.py)
 landmarks          mean distance of 68 landmarks over that of the outer eye corners (metrics/landmarks.py)
-authenticity       logit of "real" of the inner face (jobs/paired_authenticity.py); the only one where more is better
+authenticity       logit of "real" of the inner face (jobs/paired_authenticity.py); the only one where more is better.
+                   The truth's row says how far to trust it: the score also knows the studio's light and tones, which
+                   the truth shares with the input, so a result above the truth is not better than the truth
 feature distance   of all results to the real set (metrics/feature_distance.py)
 no face            pictures in which dlib's detector sees none: they have no landmark distance
 """
@@ -27,6 +29,7 @@ from .paired_data import to_tensor
 COLUMNS = ("LPIPS", "L2", "LPIPS (face)", "L2 (face)", "dlib distance", "landmarks", "authenticity")
 SET_COLUMN = "feature distance"
 FAILURES = "no face"
+REFERENCES = ("truth", "real look")  # rows that are no method
 SIDES = (64, 256)  # smaller pictures are enlarged and larger ones reduced to these for the features of the set
 PORTION = 16
 
@@ -89,7 +92,7 @@ def set_features(embedded, pixels, device):
 
 def table_rows(measured, real_features=None, ours="ours"):
     """Two tables of {name: Measured}: {name: {column: Number or count}}, and {"OURS - NAME": {column: Number}}, the
-    paired differences of `ours` to each other name (none where `ours` was not measured).
+    paired differences of `ours` to each other method.
 
     real_features: of the real set, [M, C]; None = no feature distance.
     """
@@ -103,7 +106,7 @@ def table_rows(measured, real_features=None, ours="ours"):
             rows[name][SET_COLUMN] = _centred(distances[name], len(method.features))
         rows[name][FAILURES] = int(method.values[FAILURES].sum())
     for name, method in measured.items():
-        if name == ours or ours not in measured:
+        if name == ours or name in REFERENCES:
             continue
         first = measured[ours].values
         row = {column: _difference(first[column], method.values[column]) for column in COLUMNS if column in rows[name]}

@@ -31,6 +31,7 @@ def plot_intervals(path, title, columns, rows, zero=False):
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.set_title(column, fontsize=9)
         axis.tick_params(labelsize=8)
+        axis.locator_params(axis="x", nbins=5)
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
     with written_atomically(path) as unfinished:

@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 def main(data, out, folder, ablation, results, count, steps, batch, device):
     import weights
     from jobs.paired_data import evaluation_portraits
+    from jobs.paired_measures import REFERENCES
     from jobs.paired_methods import ABLATIONS, ablation_methods, foreign_folders, framework_methods, untouched
     from jobs.paired_run import compare
     from project import load_bundle
@@ -45,7 +46,7 @@ def main(data, out, folder, ablation, results, count, steps, batch, device):
         absent = [name for name in ABLATIONS if name not in {method.name for method in methods}]
         if absent:
             click.echo(f"rows left out: {', '.join(absent)}; {f'not in {ablation}' if ablation else 'no --ablation'}")
-        foreign = foreign_folders(results, [method.name for method in methods] + ["truth", "real look"])
+        foreign = foreign_folders(results, [*(method.name for method in methods), *REFERENCES])
         caption = (
             f"{len(portraits.names)} evaluation identities at {portraits.inputs.shape[1]} pixels, {steps} steps: "
             "closeness to the true picture, mean and 95 % bootstrap interval; rows with a minus are paired "
