@@ -14,11 +14,11 @@ SHEET_ROWS = 8
 TILE = 160  # pixels
 
 
-def write_report(out, caption, tables, measured, systems, pictures, portraits, facts):
+def write_report(out, caption, tables, measured, systems, sheet, names, facts):
     """Write all files into `out`; returns (the table in Markdown, notes on what was left out).
 
-    tables: rows and differences of table_rows. measured: {name: Measured}. systems: {name: System}. pictures: {name:
-    uint8 [N, R, R, 3]}, the columns of the sheet from left to right. facts: more for the JSON.
+    tables: rows and differences of table_rows. measured: {name: Measured}. systems: {name: System}. sheet: {name: the
+    pictures of sheet_rows(names)}, its columns from left to right. facts: more for the JSON.
     """
     rows, differences = tables
     used = [column for column in (*COLUMNS, SET_COLUMN, FAILURES) if any(column in row for row in rows.values())]
@@ -27,15 +27,19 @@ def write_report(out, caption, tables, measured, systems, pictures, portraits, f
         for name, m in measured.items()
     }
     facts = facts | {
-        "names": portraits.names,
+        "names": names,
         "systems": {name: asdict(system) for name, system in systems.items()},
         "values": values,
     }
     markdown = write_table(out, caption, used, rows | differences, facts)
-    chosen = np.linspace(0, len(portraits.names) - 1, min(SHEET_ROWS, len(portraits.names))).round().astype(int)
-    sheet = [[(name, pixels[i]) for name, pixels in pictures.items()] for i in chosen]
-    write_png(out / "sheet.png", contact_sheet(sheet, tile=TILE))
-    return markdown, draw(out, rows, differences, [column for column in used if column != FAILURES], portraits.names)
+    rows_shown = [list(zip(sheet, pictures, strict=True)) for pictures in zip(*sheet.values(), strict=True)]
+    write_png(out / "sheet.png", contact_sheet(rows_shown, tile=TILE))
+    return markdown, draw(out, rows, differences, [column for column in used if column != FAILURES], names)
+
+
+def sheet_rows(names):
+    """Which of the portraits the sheet shows: indices, evenly spread."""
+    return np.linspace(0, len(names) - 1, min(SHEET_ROWS, len(names))).round().astype(int)
 
 
 def draw(out, rows, differences, columns, names):
