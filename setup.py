@@ -28,7 +28,11 @@ setup(
         ]
     ),
     py_modules=["train", "project"],
-    package_data={"weights": ["demo/*.safetensors", "demo/*.json"], "stylegan2.ops": ["csrc/*"]},
+    package_data={
+        "weights": ["demo/*.safetensors", "demo/*.json"],
+        "stylegan2.ops": ["csrc/*"],
+        "jobs": ["user_study.html"],
+    },
     install_requires=[
         "torch>=2.11",
         "torchvision",

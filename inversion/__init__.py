@@ -8,5 +8,6 @@ from .guided import guided
 from .image2stylegan import image2stylegan
 from .latent_optimization import latent_optimization
 from .pivotal_tuning import pivotal_tuning
+from .regeneration import regenerate
 
-__all__ = ["Inversion", "guided", "image2stylegan", "latent_optimization", "pivotal_tuning"]
+__all__ = ["Inversion", "guided", "image2stylegan", "latent_optimization", "pivotal_tuning", "regenerate"]

@@ -31,11 +31,12 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
     """Invert N portraits together; each is optimised as if it were alone.
 
     generator: frozen Generator. target: float32 [N, 3, R, R] in [-1, 1], R = generator.img_resolution. perceptual: a
-    network of losses/perceptual.py. lr: Adam's, at its plateau. noise_weight: lambda_n. disturbance: initial standard
-    deviation of the random shift of w+, relative to the spread of w. start: w+ to begin with, [N or 1, num_ws, w_dim];
-    None = the mean latent. space: "w+", or "w" = one latent for all layers. stop: an LPIPS at which a portrait is
-    finished. size: wider pictures are compared at this one. on_step(step, lpips [N]) is called after every step.
-    Returns an Inversion. Raises ValueError for a target of the wrong shape or with NaN.
+    network of losses/perceptual.py. lr: Adam's, at its plateau. noise_weight: lambda_n; None = the noise maps stay
+    the generator's own and only w+ is sought. disturbance: initial standard deviation of the random shift of w+,
+    relative to the spread of w. start: w+ to begin with, [N or 1, num_ws, w_dim]; None = the mean latent. space:
+    "w+", or "w" = one latent for all layers. stop: an LPIPS at which a portrait is finished. size: wider pictures are
+    compared at this one. on_step(step, lpips [N]) is called after every step. Returns an Inversion. Raises ValueError
+    for a target of the wrong shape or with NaN.
     """
     check_target(generator, target, steps)
     if space not in ("w", "w+"):
@@ -44,7 +45,8 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
     spread = latent_statistics(generator)[1]
     w_plus = starting_latents(generator, n, start)  # [N, num_ws, w_dim]
     latents = w_plus if space == "w+" else w_plus.mean(1, keepdim=True)
-    portraits = Portraits(latents, *(m.expand(n, 1, *m.shape) for m in noise_buffers(generator)))
+    maps = [] if noise_weight is None else noise_buffers(generator)
+    portraits = Portraits(latents, *(m.expand(n, 1, *m.shape) for m in maps))
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         wanted = perceptual.features(comparable(target, size))
@@ -56,10 +58,10 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
         # One disturbance for the whole batch, so that a portrait's result does not depend on its neighbours.
         shift = torch.randn([1, *latents.shape[1:]], generator=random).to(device) * strength
         w, *noise = portraits.variables
-        image = generator.synthesis((w + shift).expand(-1, generator.num_ws, -1), noise=noise)
+        image = draw(generator, (w + shift).expand(-1, generator.num_ws, -1), noise)
         lpips = perceptual.distance(perceptual.features(comparable(image, size)), wanted)  # [active]
-        regularization = noise_regularization(noise)  # [active]
-        portraits.step(lpips + noise_weight * regularization, lr * learning_rate_ramp(t))
+        regularization = noise_regularization(noise) if noise else torch.zeros_like(lpips)  # [active]
+        portraits.step(lpips + (noise_weight or 0) * regularization, lr * learning_rate_ramp(t))
         with torch.no_grad():
             normalize_noise(noise)
         entry = recorded(history, portraits.rows, n, {"lpips": lpips, "noise": regularization})
@@ -75,8 +77,13 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
     w, *noise = portraits.results
     w_plus = w.expand(-1, generator.num_ws, -1).contiguous()
     with torch.no_grad():
-        image = generator.synthesis(w_plus, noise=noise)
+        image = draw(generator, w_plus, noise)
     return Inversion(w_plus, image, history)
+
+
+def draw(generator, w_plus, noise):
+    """A picture of w+ with the given noise maps, or the generator's own when there are none."""
+    return generator.synthesis(w_plus, noise=noise) if noise else generator.synthesis(w_plus, noise_mode="const")
 
 
 def learning_rate_ramp(t):

@@ -47,7 +47,7 @@ class Method:
 
 def framework_methods(bundle, steps):
     """ours, direct and guided with the networks of a bundle (project.load_bundle)."""
-    from inversion import guided, latent_optimization
+    from inversion import guided, latent_optimization, regenerate
     from sketch.checkpoints import load_sketch_extractor
 
     files = bundle.files
@@ -59,7 +59,7 @@ def framework_methods(bundle, steps):
     def inverted(invert, generator, **settings):
         def draw(target, on_step):
             found = invert(generator, target, bundle.perceptual, steps=steps, on_step=on_step, **settings)
-            return regenerate(bundle, found.w_plus)
+            return regenerate(bundle.g_real, found)
 
         return draw
 
@@ -95,7 +95,7 @@ def ablation_methods(bundle, steps, folder):
 
     Raises WeightsError when one was not fine-tuned from the bundle's g_real, or none is there.
     """
-    from inversion import latent_optimization
+    from inversion import latent_optimization, regenerate
     from stylegan2.checkpoints import load_generator
 
     methods = []
@@ -110,7 +110,7 @@ def ablation_methods(bundle, steps, folder):
         def draw(target, on_step, path=path):
             generator = load_generator(path).to(bundle.device)
             found = latent_optimization(generator, target, bundle.perceptual, steps=steps, on_step=on_step)
-            return regenerate(bundle, found.w_plus)
+            return regenerate(bundle.g_real, found)
 
         files = {"g_real": bundle.files["g_real"], "g_rendering": path, "perceptual": bundle.files["perceptual"]}
         source = f"Eq. 4 into g_rendering fine-tuned {said}, drawn by g_real; {steps} steps"
@@ -124,14 +124,6 @@ def ablation_methods(bundle, steps, folder):
 def untouched():
     """The method that does nothing."""
     return Method("input", "the rendered portrait as it is", lambda target, on_step: target)
-
-
-def regenerate(bundle, w_plus):
-    """What g_real draws of w+ [N, num_ws, w_dim] with its own noise: [N, 3, R, R]."""
-    import torch
-
-    with torch.no_grad():
-        return bundle.g_real.synthesis(w_plus, noise_mode="const")
 
 
 def identity_settings(g_rendering):

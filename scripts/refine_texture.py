@@ -7,16 +7,13 @@ Without --camera one is solved from the face's landmarks and written to OUT/came
 where it was stopped.
 """
 
-import json
 import sys
-import time
 from pathlib import Path
 
 import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-TURNTABLE = (-60, -30, 0, 30, 60)  # degrees from the picture's own view
 EXISTING = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -36,19 +33,16 @@ EXISTING = click.Path(dir_okay=False, path_type=Path)
 def main(mesh_path, texture_path, image_path, camera_path, mask_path, out, perceptual, parser_path, rounds, iterations,
          device):  # fmt: skip
     import torch
-    from tqdm import tqdm
 
     import weights
-    from alignment import AlignmentError, PictureError, read_picture, write_png
+    from alignment import AlignmentError, PictureError, read_picture
+    from jobs.texture_refinement import refine_texture
     from losses.perceptual import load_perceptual
     from postprocess.parsing import load_parser
-    from texture import CameraError, MeshError, read_camera, read_mesh, refine, solve_camera
+    from texture import CameraError, MeshError, read_camera, read_mesh, solve_camera
     from texture.camera import write_camera
-    from texture.refine import scales
     from texture.skin import skin_mask
-    from weights.files import written_atomically
 
-    started = time.perf_counter()
     device = weights.pick_device(device)
     try:
         mesh = read_mesh(mesh_path)
@@ -78,85 +72,13 @@ def main(mesh_path, texture_path, image_path, camera_path, mask_path, out, perce
 
     features = perceptual or weights.DEMO / "perceptual.safetensors"
     files = {"mesh": mesh_path, "texture": texture_path, "image": image_path, "perceptual": features}
-    inputs = {name: weights.sha256(path) for name, path in files.items()}
-    shown = {"mask": int(mask.sum()), "camera": camera.world_to_camera.tolist()}
-    settings = {"rounds": rounds, "iterations": iterations, "inputs": inputs, **shown}
-    unfinished = out / "unfinished.safetensors"
-    state = read_state(unfinished, settings)
-    steps = rounds * len(scales(texture.shape[:2])) * iterations
-    bar = tqdm(total=steps, initial=len(state["history"]) * iterations if state else 0, unit="step", dynamic_ncols=True)
-
-    def on_step(losses):
-        bar.update()
-        bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
-
+    facts = {"device": device, "features": str(perceptual or "embedded"), "reprojection_error_pixels": error}
     try:
-        result = refine(mesh, texture, picture, camera, network, mask=mask, rounds=rounds, iterations=iterations,
-                        state=state, on_step=on_step,
-                        on_stage=lambda state: write_state(unfinished, state, settings))  # fmt: skip
+        refine_texture(out, mesh, texture, picture, camera, mask, network, rounds=rounds, iterations=iterations,
+                       files=files, facts=facts)  # fmt: skip
     except ValueError as failure:
         raise click.ClickException(f"{image_path}: {failure}") from failure
-    bar.close()
-
-    write_png(out / "texture.png", result.texture)
-    write_png(out / "visible.png", (result.visible * 255).astype("uint8"))
-    write_png(out / "sheet.png", make_sheet(mesh, camera, picture, texture, result))
-    report = {
-        "settings": settings | {"device": device, "features": str(perceptual or "embedded")},
-        "reprojection_error_pixels": error,
-        "turn_degrees": result.turn,
-        "visible_share": float(result.visible.sum() / result.covered.sum()),
-        "history": result.history,
-        "seconds": time.perf_counter() - started,
-        "versions": {"torch": torch.__version__},
-    }
-    with written_atomically(out / "report.json") as path:
-        path.write_text(json.dumps(report, indent=1))
-    unfinished.unlink(missing_ok=True)
     click.echo(f"wrote {out / 'texture.png'}; look at {out / 'sheet.png'}")
-
-
-def read_state(path, settings):
-    """The state of an unfinished run with the same settings, or None."""
-    from safetensors import safe_open
-
-    if not path.is_file():
-        return None
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        if json.loads(metadata["settings"]) != settings:
-            return None
-        return {"texture": file.get_tensor("texture"), "history": json.loads(metadata["history"])}
-
-
-def write_state(path, state, settings):
-    from safetensors.torch import save_file
-
-    from weights.files import written_atomically
-
-    metadata = {"settings": json.dumps(settings), "history": json.dumps(state["history"])}
-    with written_atomically(path) as unfinished:
-        save_file({"texture": state["texture"].contiguous()}, unfinished, metadata=metadata)
-
-
-def make_sheet(mesh, camera, picture, before, result):
-    """Textures and renders before and after, their difference, and a turntable of both."""
-    import numpy as np
-
-    from postprocess.sheet import contact_sheet
-    from texture.rasterize import render_picture
-
-    views = [camera.turned(mesh.vertices.mean(0), right=angle) for angle in TURNTABLE]
-    old, new = ([render_picture(mesh, view, t) for view in views] for t in (before, result.texture))
-    middle = TURNTABLE.index(0)
-    difference = np.abs(new[middle].astype(int) - old[middle]).clip(0, 85).astype(np.uint8) * 3
-    return contact_sheet([
-        [("picture", picture), ("before", old[middle]), ("after", new[middle]), ("difference x 3", difference)],
-        [("texture before", before), ("texture after", result.texture), ("seen in the picture", result.sampled),
-         ("first guess", result.start)],
-        [(f"before, {angle} degrees", pixels) for angle, pixels in zip(TURNTABLE, old, strict=True)],
-        [(f"after, {angle} degrees", pixels) for angle, pixels in zip(TURNTABLE, new, strict=True)],
-    ])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
-BLEND = 0.01  # of the texture's longer side: width of the soft edge inside the visible mask
+BLEND = 0.002  # of the longer side of the texture: width of the soft edge inside the visible mask
 CELLS = 32  # along the longer side of the texture: light changes no faster
 MATERIAL = 3.0  # standard deviations
 BOX = 16  # levels

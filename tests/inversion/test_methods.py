@@ -1,5 +1,7 @@
 """What holds for every inversion method: one form, portraits side by side, a start, and a generator left alone."""
 
+import copy
+
 import pytest
 import torch
 
@@ -75,3 +77,15 @@ def test_pivotal_tuning_keeps_the_pivot_and_stops_by_itself(small_generator, per
     assert result.history[-1]["lpips"][0] <= stop < result.history[-2]["lpips"][0]
     for i, tuned in enumerate(whole.generators):
         torch.testing.assert_close(tuned.synthesis(w[i : i + 1], noise_mode="const"), whole.image[i : i + 1])
+
+
+def test_without_noise_weight_the_noise_is_the_generators_own(small_generator, perceptual, target):
+    noisy = copy.deepcopy(small_generator)
+    for name, parameter in noisy.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.fill_(0.1)
+    result = latent_optimization(noisy, target, perceptual, steps=5, noise_weight=None)
+    assert torch.equal(result.image, noisy.synthesis(result.w_plus, noise_mode="const"))
+    assert result.history[-1]["noise"] == [0, 0]
+    sought = latent_optimization(noisy, target, perceptual, steps=5)
+    assert not torch.allclose(sought.image, noisy.synthesis(sought.w_plus, noise_mode="const"), atol=1e-3)

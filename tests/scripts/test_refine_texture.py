@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 from relief import front_camera, make_relief, smooth_texture
 
+from jobs import texture_refinement
 from scripts import refine_texture
 from texture.camera import write_camera
 from texture.rasterize import render_picture
@@ -52,11 +53,11 @@ def test_everything_is_written(files, tmp_path):
 
 def test_state_is_taken_up_only_by_the_same_run(tmp_path):
     state = {"texture": torch.rand(1, 3, 4, 4), "history": [{"round": 0, "scale": 256}]}
-    refine_texture.write_state(tmp_path / "state.safetensors", state, {"rounds": 5})
-    again = refine_texture.read_state(tmp_path / "state.safetensors", {"rounds": 5})
+    texture_refinement.write_state(tmp_path / "state.safetensors", state, {"rounds": 5})
+    again = texture_refinement.read_state(tmp_path / "state.safetensors", {"rounds": 5})
     assert torch.equal(again["texture"], state["texture"]) and again["history"] == state["history"]
-    assert refine_texture.read_state(tmp_path / "state.safetensors", {"rounds": 4}) is None
-    assert refine_texture.read_state(tmp_path / "none.safetensors", {"rounds": 5}) is None
+    assert texture_refinement.read_state(tmp_path / "state.safetensors", {"rounds": 4}) is None
+    assert texture_refinement.read_state(tmp_path / "none.safetensors", {"rounds": 5}) is None
 
 
 @pytest.mark.parametrize("option", ["mesh", "texture", "image", "camera", "mask"])
