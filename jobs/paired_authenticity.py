@@ -18,7 +18,7 @@ from torch.nn.functional import max_pool2d
 import weights
 from losses.perceptual import load_perceptual
 from losses.sketch import downsample
-from metrics.authenticity import Authenticity, auc, fit, region_features
+from metrics.authenticity import CONTRAST, Authenticity, auc, fit, region_features
 from postprocess.masks import inner_face
 
 from .paired_data import evenly, find, read_labels, read_picture, to_tensor, training_identities
@@ -50,6 +50,8 @@ def train_judge(data, size, file, device="cpu", identities=IDENTITIES, progress=
         "identities": hashlib.sha256("\n".join(names).encode()).hexdigest(),
         "perceptual": weights.sha256(weights.DEMO / "perceptual.safetensors"),
         "side": min(size, SIDE),
+        "border": BORDER,
+        "contrast": CONTRAST,
     }
     if not (file.is_file() and weights.card(file).get("made_with") == made_with):
         tensors, report = learn(data, names, min(size, SIDE), network, device, progress)
