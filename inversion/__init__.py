@@ -6,10 +6,20 @@ an encoder is a trained network in its own right: encode(encoder, generator, tar
 
 from .common import Inversion
 from .encoder import encode
+from .guided import guided
 from .image2stylegan import image2stylegan
 from .latent_optimization import latent_optimization
 from .pivotal_tuning import pivotal_tuning
 from .presets import invert
 from .regeneration import regenerate
 
-__all__ = ["Inversion", "encode", "image2stylegan", "invert", "latent_optimization", "pivotal_tuning", "regenerate"]
+__all__ = [
+    "Inversion",
+    "encode",
+    "guided",
+    "image2stylegan",
+    "invert",
+    "latent_optimization",
+    "pivotal_tuning",
+    "regenerate",
+]

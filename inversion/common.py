@@ -62,11 +62,11 @@ def noise_buffers(generator):
     return [module.noise_const for module in generator.synthesis.modules() if hasattr(module, "noise_const")]
 
 
-def comparable(image):
-    """What LPIPS sees: at most LPIPS_SIZE pixels wide."""
-    if image.shape[2] <= LPIPS_SIZE:
+def comparable(image, size=LPIPS_SIZE):
+    """What LPIPS sees: at most `size` pixels wide."""
+    if image.shape[2] <= size:
         return image
-    return interpolate(image, size=(LPIPS_SIZE, LPIPS_SIZE), mode="area")
+    return interpolate(image, size=(size, size), mode="area")
 
 
 class Portraits:

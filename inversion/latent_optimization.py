@@ -14,6 +14,7 @@ import torch
 from losses.noise import noise_regularization, normalize_noise
 
 from .common import (
+    LPIPS_SIZE,
     Inversion,
     Portraits,
     check_target,
@@ -26,15 +27,16 @@ from .common import (
 
 
 def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noise_weight=1e5, disturbance=0.05,
-                        start=None, space="w+", stop=None, on_step=None):  # fmt: skip
+                        start=None, space="w+", stop=None, size=LPIPS_SIZE, on_step=None):  # fmt: skip
     """Invert N portraits together; each is optimised as if it were alone.
 
     generator: frozen Generator. target: float32 [N, 3, R, R] in [-1, 1], R = generator.img_resolution. perceptual: a
     network of losses/perceptual.py. lr: Adam's, at its plateau. noise_weight: lambda_n; None = the noise maps stay
     the generator's own and only w+ is sought. disturbance: initial standard deviation of the random shift of w+,
     relative to the spread of w. start: w+ to begin with, [N or 1, num_ws, w_dim]; None = the mean latent. space:
-    "w+", or "w" = one latent for all layers. stop: an LPIPS at which a portrait is finished. on_step(step, lpips [N])
-    is called after every step. Returns an Inversion. Raises ValueError for a target of the wrong shape or with NaN.
+    "w+", or "w" = one latent for all layers. stop: an LPIPS at which a portrait is finished. size: wider pictures are
+    compared at this one. on_step(step, lpips [N]) is called after every step. Returns an Inversion. Raises ValueError
+    for a target of the wrong shape or with NaN.
     """
     check_target(generator, target, steps)
     if space not in ("w", "w+"):
@@ -47,7 +49,7 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
     portraits = Portraits(latents, *(m.expand(n, 1, *m.shape) for m in maps))
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        wanted = perceptual.features(comparable(target))
+        wanted = perceptual.features(comparable(target, size))
 
     history = []
     for step in range(steps):
@@ -57,7 +59,7 @@ def latent_optimization(generator, target, perceptual, *, steps=500, lr=0.1, noi
         shift = torch.randn([1, *latents.shape[1:]], generator=random).to(device) * strength
         w, *noise = portraits.variables
         image = draw(generator, (w + shift).expand(-1, generator.num_ws, -1), noise)
-        lpips = perceptual.distance(perceptual.features(comparable(image)), wanted)  # [active]
+        lpips = perceptual.distance(perceptual.features(comparable(image, size)), wanted)  # [active]
         regularization = noise_regularization(noise) if noise else torch.zeros_like(lpips)  # [active]
         portraits.step(lpips + (noise_weight or 0) * regularization, lr * learning_rate_ramp(t))
         with torch.no_grad():

@@ -1,7 +1,7 @@
 """Schedules of the inversion by name, chosen by docs/benchmarks/inversion-curves.md, and `invert`, which follows one.
 
 paper: Eq. 4, 500 steps. The paper gives no learning rate; 0.1 is that of the projector it cites. Twice that comes
-closer to the crop at every length, and so do 1000 steps, but the portraits lose the person: LPIPS alone does not choose.
+closer to the crop at every length, and so do 1000 steps, but the portraits lose the person: LPIPS alone does not do.
 
 fast, best: Eq. 4 for fewer steps, then pivotal tuning of g_rendering, which g_real follows (regeneration.py). No
 schedule of Eq. 4 alone reaches the LPIPS of its 500 steps in half the time; `fast` gets below it, and nearer to the

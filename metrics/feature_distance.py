@@ -57,3 +57,21 @@ def distance_number(values, count):
     resampled = torch.tensor(values[1:], dtype=torch.float64)
     low, high = (torch.quantile(resampled, share) - resampled.mean() for share in (0.025, 0.975))
     return Number(values[0], values[0] + float(low), values[0] + float(high), count)
+
+
+def paired_distances(features, reference, samples=1000, seed=0):
+    """float64 [1 + samples]: the distance of features [N, C] to the reference [M, C], then that of bootstrap samples.
+
+    Two sets of N pictures of the same portraits get the same samples from the same seed, so their difference is paired.
+    Resampling repeats pictures, which adds to the distance: take the spread of the samples, not their level. The trace
+    of the square root comes from the N x N matrix with the same eigenvalues, which is small where N is.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randint(0, len(features), [samples, len(features)], generator=generator)
+    mean, B = reference.mean(0), torch.cov(reference.T)
+    values = []
+    for part in (features, *(features[index] for index in rows)):
+        centred = (part - part.mean(0)) / (len(part) - 1) ** 0.5  # [N, C], A = centred^T centred
+        cross = torch.linalg.eigvalsh(centred @ B @ centred.T).clamp(min=0).sqrt().sum()
+        values.append((part.mean(0) - mean).square().sum() + centred.square().sum() + B.trace() - 2 * cross)
+    return torch.stack(values)

@@ -23,3 +23,15 @@ def bootstrap_mean(values, samples=10_000, level=0.95, seed=0):
     means = values[rows].mean(1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(values.mean()), float(low), float(high)
+
+
+def paired_difference(a, b, **bootstrap):
+    """(mean, low, high) of the mean of a - b, [N] values of the same N portraits in the same order.
+
+    The same portraits are resampled in both, so what makes a portrait hard for both methods cancels; bootstrap: as in
+    `bootstrap_mean`. Raises ValueError for different lengths.
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"paired values must belong to the same portraits, got {len(a)} and {len(b)}")
+    return bootstrap_mean(a - b, **bootstrap)

@@ -29,6 +29,11 @@ def face_mask(labels):
     return _among(labels, FACE_CLASSES)
 
 
+def inner_face(labels):
+    """bool of the same shape: skin, brows, eyes, nose and lips, where no backdrop shows through."""
+    return _among(labels, INNER_CLASSES)
+
+
 def in_front(labels, under):
     """bool [S, S]: where the picture shows something in front of the face that the portrait does not show.
 

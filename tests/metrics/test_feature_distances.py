@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metrics import fid
-from metrics.feature_distance import frechet_distance, pooled_features
+from metrics.feature_distance import frechet_distance, paired_distances, pooled_features
 from weights import WeightsError
 
 
@@ -67,3 +67,17 @@ def test_pooled_features_have_no_place():
     assert features.shape == (3, 14) and features.dtype == torch.float64
     moved = pooled_features(network, x.roll(16, dims=3))
     assert (moved - features).abs().max() < 0.2 * (features[0] - pooled_features(network, -x)[0]).abs().max() + 0.02
+
+
+def test_paired_distances():
+    """The first is the distance itself; the same seed draws the same portraits; more pictures vary less."""
+    random = torch.Generator().manual_seed(0)
+    mix = torch.randn([8, 8], generator=random, dtype=torch.float64)
+    reference, few = normal(300, [0.0] * 8, [1.0] * 8, 1) @ mix, normal(6, [0.5] * 8, [1.0] * 8, 2)
+    values = paired_distances(few, reference, samples=50)
+    assert values.shape == (51,) and values[0] == pytest.approx(frechet_distance(few, reference), rel=1e-6)
+    assert torch.equal(values, paired_distances(few, reference, samples=50)) and values.std() > 0
+    shifted = paired_distances(few + 1e-3, reference, samples=50)
+    assert (shifted - values)[1:].std() < 0.05 * values[1:].std()
+    many = paired_distances(normal(600, [0.5] * 8, [1.0] * 8, 2), reference, samples=50)
+    assert many[1:].std() < 0.5 * values[1:].std()

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from metrics.identity import embedding, identity_distance
-from metrics.paired import bootstrap_mean, face_l2, face_lpips
+from metrics.paired import bootstrap_mean, face_l2, face_lpips, paired_difference
 
 
 def test_face_l2_by_hand():
@@ -57,3 +57,17 @@ def test_same_person_is_nearer_than_another(samples):
     same = identity_distance(embedding(a), embedding(a2))
     other = identity_distance(embedding(a), embedding(b))
     assert same < 0.35 < other
+
+
+def test_paired_intervals_are_narrower_on_correlated_values():
+    """Two methods that find the same portraits hard: their difference is known far better than either mean."""
+    rng = np.random.default_rng(0)
+    hard = rng.exponential(size=40)
+    a, b = hard + rng.normal(0.1, 0.05, 40), hard + rng.normal(0, 0.05, 40)
+    mean, low, high = paired_difference(a, b, samples=2000)
+    assert mean == pytest.approx((a - b).mean()) and 0 < low < 0.1 < high
+    separate = [bootstrap_mean(values, samples=2000) for values in (a, b)]
+    assert high - low < 0.3 * min(top - bottom for _, bottom, top in separate)
+    assert paired_difference(a, a)[1:] == (0, 0)
+    with pytest.raises(ValueError, match="same portraits"):
+        paired_difference(a, b[1:])
