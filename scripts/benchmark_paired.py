@@ -4,10 +4,11 @@ picture is known, so closeness can be measured.
     python scripts/benchmark_paired.py --data ../shared/avatars --out runs/paired
     python scripts/benchmark_paired.py --data ../shared/avatars --out runs/paired --results e4e=their/results
 
-Methods: ours, direct and guided inversion, the input as it is and, with --ablation, g_rendering fine-tuned without the
-identity losses (jobs/paired/methods.py). Row `truth` is the true pictures, `real look` the same people's photo look
-under other lights. The measures are described in jobs/paired/measures.py. Writes OUT/methods/NAME/ID.png, table.md,
-table.csv, results.json, intervals.png, differences.png and sheet.png; the same command again makes what is missing.
+Methods: ours, direct and guided inversion, ours and direct with pivotal tuning (project.py's default), the input as
+it is and, with --ablation, g_rendering fine-tuned without the identity losses (jobs/paired/methods.py). Row `truth`
+is the true pictures, `real look` the same people's photo look under other lights. The measures are described in
+jobs/paired/measures.py. Writes OUT/methods/NAME/ID.png, table.md, table.csv, results.json, intervals.png,
+differences.png and sheet.png; the same command again makes what is missing.
 """
 
 import sys
@@ -33,14 +34,21 @@ def main(data, out, folder, ablation, results, count, steps, batch, device):
     import weights
     from jobs.paired.data import evaluation_portraits
     from jobs.paired.measures import REFERENCES
-    from jobs.paired.methods import ABLATIONS, ablation_methods, foreign_folders, framework_methods, untouched
+    from jobs.paired.methods import (
+        ABLATIONS,
+        ablation_methods,
+        foreign_folders,
+        framework_methods,
+        tuned_methods,
+        untouched,
+    )
     from jobs.paired.run import compare
     from project import load_bundle
 
     try:
         bundle = load_bundle(folder, weights.pick_device(device))
         portraits = evaluation_portraits(data, bundle.g_real.img_resolution, count)
-        methods = framework_methods(bundle, steps)
+        methods = framework_methods(bundle, steps) + tuned_methods(bundle)
         methods += ablation_methods(bundle, steps, ablation) if ablation else []
         methods.append(untouched())
         absent = [name for name in ABLATIONS if name not in {method.name for method in methods}]

@@ -90,6 +90,30 @@ def framework_methods(bundle, steps):
     ]
 
 
+def tuned_methods(bundle):
+    """ours and direct with pivotal tuning, by the preset that is project.py's default: ours_tuned is carried over to
+    g_real, direct_tuned is what the tuned g_real itself draws."""
+    from inversion import invert, regenerate
+    from inversion.presets import PRESETS, length
+
+    files, schedule = bundle.files, PRESETS["fast"]
+
+    def ours(target, on_step):
+        found = invert(bundle.g_rendering, target, bundle.perceptual, on_step=on_step, **schedule)
+        return regenerate(bundle.g_real, found, bundle.g_rendering)
+
+    def direct(target, on_step):
+        return invert(bundle.g_real, target, bundle.perceptual, on_step=on_step, **schedule).image
+
+    networks = {role: files[role] for role in ("g_real", "perceptual")}
+    said = f"{schedule['steps']} steps of Eq. 4, {schedule['tuning']['steps']} of pivotal tuning"
+    return [
+        Method("ours_tuned", f"into g_rendering, carried over to g_real; {said}", ours,
+               networks | {"g_rendering": files["g_rendering"]}, length(schedule)),
+        Method("direct_tuned", f"into g_real; {said}", direct, networks, length(schedule)),
+    ]  # fmt: skip
+
+
 def ablation_methods(bundle, steps, folder):
     """ours with each generator that lies in an output folder of scripts/ablation_losses.py.
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import click
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -9,11 +10,11 @@ from tqdm import tqdm
 import weights
 from losses.perceptual import load_perceptual
 
-from ..systems import System
+from ..systems import read_system
 from .authenticity import described, train_judge
-from .data import evenly, read_results, to_tensor, training_identities
+from .data import evenly, read_picture, read_results, to_tensor, training_identities
 from .measures import PORTION, Ruler, set_features, table_rows
-from .methods import make, read_card
+from .methods import make
 from .report import sheet_rows, write_report
 
 REAL_SET = 512  # pictures of the training identities' photo look, for the feature distance
@@ -27,8 +28,9 @@ def compare(methods, foreign, bundle, portraits, out, report, caption, batch, da
     training identities then judge authenticity and stand for the real set; None = neither is measured.
     """
     size, device, names = bundle.g_real.img_resolution, bundle.device, portraits.names
-    folders = {method.name: out / "methods" / method.name for method in methods} | foreign
-    systems = {name: read_card(folder) or System(name) for name, folder in foreign.items()}
+    folders = {method.name: out / "methods" / method.name for method in methods}
+    theirs = {name: read_foreign(folder, names) for name, folder in foreign.items()}
+    systems = {}
     with tqdm(total=len(names) * sum(m.steps for m in methods), unit="step", mininterval=1) as bar:
         for method in methods:
             systems[method.name] = make(method, folders[method.name], portraits, batch, device, bar)
@@ -36,6 +38,9 @@ def compare(methods, foreign, bundle, portraits, out, report, caption, batch, da
     labels = parsed(bundle, portraits.inputs) if portraits.labels is None else portraits.labels
     judge, real_features, facts = None, None, {}
     pictures = {name: partial(read_results, folder, names, size) for name, folder in folders.items()}
+    for name, (system, paths) in theirs.items():
+        systems[name] = system
+        pictures[name] = lambda paths=paths: np.stack([read_picture(path, size) for path in paths])
     if data is not None:
         judge = train_judge(data, size, out / "authenticity.safetensors", device)
         facts["authenticity"] = judge.report
@@ -53,8 +58,16 @@ def compare(methods, foreign, bundle, portraits, out, report, caption, batch, da
 
     facts["networks"] = {role: weights.sha256(path) for role, path in bundle.files.items()}
     facts["torch"] = torch.__version__
-    systems = {name: systems[name] for name in folders}
     return write_report(report, caption, table_rows(measured, real_features), measured, systems, sheet, names, facts)
+
+
+def read_foreign(folder, names):
+    """(System, paths) of another system's results, one for every name. Raises ClickException when some are missing."""
+    system, found = read_system(folder, [f"{name}.png" for name in names])
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise click.ClickException(f"{folder}: no result for {missing[0]} ({len(missing)} of {len(names)} missing)")
+    return system, [found[name] for name in names]
 
 
 def real_set(data, size, device):

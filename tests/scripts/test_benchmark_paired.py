@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import inversion
+from inversion.presets import PRESETS
 from jobs.paired import authenticity, measures, methods
 from scripts import ablation_framework, benchmark_paired
 
@@ -40,6 +41,7 @@ def data(tmp_path):
 @pytest.fixture
 def run(tiny_bundle, monkeypatch):
     monkeypatch.setattr(methods, "identity_settings", lambda path: LOSSES)
+    monkeypatch.setitem(PRESETS, "fast", {"steps": 1, "lr": 0.1, "tuning": {"steps": 1, "lr": 1e-3}})
     monkeypatch.setattr(measures, "embedding", lambda pixels: pixels[:8, :8].ravel() / 255)  # dlib's is slow
 
     def invoke(command, *arguments, steps=1):
@@ -58,8 +60,19 @@ def test_all_rows_and_files(data, run, tiny_bundle, tmp_path, monkeypatch):
     result = run(benchmark_paired, *arguments)
     assert result.exit_code == 0, result.output
 
-    methods = ["ours", "direct", "guided", "full", "no_sketch", "no_color", "no_identity", "input"]
-    rows = [*methods, "theirs", "truth", "real look"]
+    made = [
+        "ours",
+        "direct",
+        "guided",
+        "ours_tuned",
+        "direct_tuned",
+        "full",
+        "no_sketch",
+        "no_color",
+        "no_identity",
+        "input",
+    ]
+    rows = [*made, "theirs", "truth", "real look"]
     report = json.loads((out / "results.json").read_text())
     assert list(report["rows"]) == [*rows, *(f"ours - {name}" for name in rows[1:-2])]
     assert report["names"] == EVALUATED and list(report["systems"]) == rows[:-2]
@@ -73,7 +86,7 @@ def test_all_rows_and_files(data, run, tiny_bundle, tmp_path, monkeypatch):
     assert min(look[0]) > 0 > max(look[1])
     table = list(csv.reader(open(out / "table.csv", newline="")))
     assert [line[0] for line in table[1:]] == list(report["rows"])
-    assert Image.open(out / "sheet.png").width == (len(methods) + 2) * (160 + 8) + 8  # and theirs, truth
+    assert Image.open(out / "sheet.png").width == (len(made) + 2) * (160 + 8) + 8  # and theirs, truth
     assert (out / "intervals.png").is_file() and (out / "differences.png").is_file()
 
     def never(*args, **kwargs):
