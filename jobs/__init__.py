@@ -1,1 +1,1 @@
-"""What surrounds the steps of `project.py` in a folder run: inputs, files, what is done already, warnings."""
+"""Around the steps of `project.py` in a folder run: inputs, sequences, files, what is done already, warnings."""

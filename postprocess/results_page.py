@@ -43,7 +43,7 @@ def results_page(out, report, left_out=()):
 
     out: the run's folder; the pictures named in the report are read from it and from their own places. A picture that
     is no longer there is named instead of shown. left_out: outputs that are counted but not shown. Of a sequence the
-    animation `preview.png` comes first.
+    animation `preview.png` comes first, by its name (it may be large).
     """
     done = sum("error" not in entry for entry in report["pictures"])
     settings = ", ".join(f"{name} {value}" for name, value in report["settings"].items())
@@ -53,8 +53,7 @@ def results_page(out, report, left_out=()):
         "the line is the input, right of it the result.</p>",
     ]
     if "sequence" in report:
-        data = base64.b64encode((Path(out) / "preview.png").read_bytes()).decode()
-        parts.append(f'<p><img src="data:image/png;base64,{data}" alt="before and after, animated"></p>')
+        parts.append('<p><img src="preview.png" alt="before and after, animated"></p>')
         if left_out:
             parts.append(f'<p class="muted">{len(left_out)} more frames are in their folders.</p>')
     parts += [_picture(Path(out), entry) for entry in report["pictures"] if entry["output"] not in left_out]

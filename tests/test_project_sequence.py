@@ -52,7 +52,7 @@ def test_frames_in_order_bridged_and_reported(frames, done):
     assert report["settings"]["sequence"]["steps"] < report["settings"]["steps"] == 5
     preview = Image.open(out / "preview.png")
     assert preview.n_frames == 6
-    assert (out / "sheet.png").exists() and (out / "results.html").exists()
+    assert (out / "sheet.png").exists() and 'src="preview.png"' in (out / "results.html").read_text()
 
 
 def test_rerun_does_what_is_missing_and_what_follows_a_change(frames, done, tiny_bundle, tmp_path, monkeypatch):
