@@ -3,10 +3,12 @@
     python project.py avatar.png -o out
     python project.py samples -o out
     python project.py frames -o out --sequence
+    python project.py avatar.png -o out --mesh head.obj --texture skin.png
 
 For every picture: OUT/NAME/composite.SUFFIX of the picture's own format, OUT/NAME/sheet.png and, for each face N,
 faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_mask.png and faceN_w_plus.npz; OUT/results.html,
-OUT/sheet.png and OUT/report.json show and say what was done and how well. The same command again does what is missing.
+OUT/sheet.png and OUT/report.json show and say what was done and how well. With --mesh, OUT/texture/ holds the avatar's
+texture, refined with the composite (scripts/refine_texture.py). The same command again does what is missing.
 """
 
 import os
@@ -18,6 +20,7 @@ from pathlib import Path
 import click
 
 NETWORKS = ("g_real", "g_rendering", "perceptual", "parser")
+EXISTING = click.Path(dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True)
@@ -277,25 +280,38 @@ def which_faces(context, parameter, value):
     default="fast",
     type=click.Choice(["paper", "fast", "best"]),
     show_default=True,
-    help="paper: 500 steps of Eq. 4. fast: 100 steps, and 100 of pivotal tuning. best: 300 and 300.",
+    help="paper: 500 steps of Eq. 4. fast: 100, and 100 of pivotal tuning. best: 120, and 300 finer.",
 )
 @click.option("--steps", type=click.IntRange(1), help="So many steps of Eq. 4 instead of a preset.")
 @click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="w_plus.npz to start from, not the mean "
               "latent.")  # fmt: skip
+@click.option("--mesh", type=EXISTING, help="Head mesh with UVs of the avatar in the one picture: refine its --texture "
+              "with the result.")  # fmt: skip
+@click.option("--texture", type=EXISTING, help="The mesh's present texture.")
+@click.option("--camera", type=EXISTING, help="JSON; of the picture and --mesh.  [default: solved from landmarks]")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of the texture's refinement.")
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the networks of the inversion first.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(0),
               help="Threads that read and align the next pictures meanwhile.")  # fmt: skip
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(inputs, out, folder, faces, landmarks, quad, blend, sequence, preset, steps, init, compiled, workers, device):
+def main(inputs, out, folder, faces, landmarks, quad, blend, sequence, preset, steps, init, compiled, mesh, texture,
+         camera, rounds, workers, device):  # fmt: skip
     from jobs.inputs import find_pictures, given_faces, natural_order
+    from jobs.texture_refinement import refine_with_results
 
     try:
+        if (mesh is None) != (texture is None) or (camera and mesh is None):
+            raise click.ClickException("--mesh and --texture (and --camera) belong together")
         if sequence and int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise click.ClickException("--sequence goes from frame to frame; start it without torchrun")
         pictures = find_pictures(inputs)
+        if mesh is not None and len(pictures) != 1:
+            raise click.ClickException(f"--mesh belongs to one picture, but there are {len(pictures)}")
         pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
         run(pictures, given, out, folder, faces, blend, sequence, preset, steps, init, compiled, workers, device)
+        if mesh is not None:
+            refine_with_results(out / "texture", out / pictures[0][1], mesh, texture, camera, folder, rounds, device)
     except click.ClickException as error:
         error.exit_code = 2
         raise

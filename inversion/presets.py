@@ -16,7 +16,7 @@ from .pivotal_tuning import pivotal_tuning
 PRESETS = {
     "paper": dict(steps=500, lr=0.1),
     "fast": dict(steps=100, lr=0.1, tuning=dict(steps=100, lr=1e-3)),
-    "best": dict(steps=300, lr=0.1, tuning=dict(steps=300, lr=5e-4)),
+    "best": dict(steps=120, lr=0.1, tuning=dict(steps=300, lr=3e-4)),
 }
 
 

@@ -5,6 +5,7 @@ scripts/refine_texture.py does this with a photograph, project.py --mesh with th
 
 import json
 import time
+from pathlib import Path
 
 import click
 
@@ -100,6 +101,18 @@ def refine_texture(out, mesh_path, texture_path, image_path, camera_path=None, m
     unfinished.unlink(missing_ok=True)
     click.echo(f"wrote {out / 'texture.png'}; look at {out / 'sheet.png'}")
     return result
+
+
+def refine_with_results(out, results, mesh_path, texture_path, camera_path, folder, rounds, device):
+    """The same with the composite that project.py wrote into the folder `results`; folder: of the weights, None = the
+    embedded bundle."""
+    import weights
+
+    folder = Path(folder or weights.DEMO)
+    networks = {name: folder / f"{name}.safetensors" for name in ("perceptual", "parser")}
+    (composite,) = results.glob("composite.*")
+    refine_texture(out, mesh_path, texture_path, composite, camera_path, rounds=rounds,
+                   device=weights.pick_device(device), **networks)  # fmt: skip
 
 
 def read_state(path, settings):

@@ -373,3 +373,29 @@ def test_python_interface(face, tiny_bundle, tmp_path):
     Image.new("RGB", (240, 240)).save(tmp_path / "blank.png")
     with pytest.raises(AlignmentError, match="blank.png: no face found"):
         project.Projector(tiny_bundle, steps=1)(tmp_path / "blank.png")
+
+
+def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, monkeypatch):
+    from jobs import texture_refinement
+
+    called = {}
+
+    def refine(out, mesh, texture, image, camera, **options):
+        called.update(options, out=out, paths=(mesh.name, texture.name, camera), image=image)
+
+    monkeypatch.setattr(texture_refinement, "refine_texture", refine)
+    options = (face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+    assert run(*options, "--mesh", "head.obj", "--texture", "skin.png", "--rounds", 2).exit_code == 0
+    assert called["image"] == tmp_path / "out" / "face" / "composite.png" and called["image"].is_file()
+    assert called["paths"] == ("head.obj", "skin.png", None) and called["rounds"] == 2
+    assert called["out"] == tmp_path / "out" / "texture" and called["parser"].parent == tiny_bundle
+
+    called.clear()
+    for bad in (("--mesh", "head.obj"), ("--camera", "camera.json")):
+        result = run(*options, *bad)
+        assert result.exit_code == 2 and "belong together" in result.output
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        Image.new("RGB", (64, 64)).save(tmp_path / "two" / f"{name}.png")
+    result = run(tmp_path / "two", *options[1:], "--mesh", "head.obj", "--texture", "skin.png")
+    assert result.exit_code == 2 and "--mesh belongs to one picture" in result.output and not called
