@@ -1,13 +1,14 @@
 """How close an inversion comes in how much time: the curves that the presets of project.py are chosen by.
 
-    python scripts/inversion_curves.py --data ../shared/avatars --out docs/benchmarks
+    python scripts/inversion_curves.py --data ../shared/avatars --out runs/curves
 
-Every schedule (number of steps and learning rate) is run to its end on the same crops, because a schedule that is cut
-short never gets to its decaying part. Writes inversion-curves.{png,md,json}. The crops are of identities that are used
-neither for training nor for evaluation tables: every 24th of `matched/`, from the second on.
+Schedules: Eq. 4 with several numbers of steps and learning rates, and the presets with tuning (inversion/presets.py).
+Every schedule is run to its end on the same crops, one portrait after the other as project.py does it, because a
+schedule that is cut short never gets to its decaying part. LPIPS: the inversion to the crop. to the person: dlib's
+distance from g_real's portrait to the true picture, over every 24th identity of `matched/`, from the second on.
+Writes table.md, table.csv, results.json and curves.png.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -16,8 +17,9 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-STEPS = (60, 120, 250, 500, 1000)
-RATES = (0.05, 0.1, 0.2)
+STEPS = (60, 120, 250, 500)
+RATES = (0.1,)
+COLUMNS = ("steps", "seconds a portrait", "share of paper's time", "LPIPS", "to the person (dlib)")
 
 
 @click.command(help=__doc__)
@@ -26,74 +28,82 @@ RATES = (0.05, 0.1, 0.2)
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
 @click.option("--steps", multiple=True, type=int, default=STEPS, show_default=True)
 @click.option("--rates", multiple=True, type=float, default=RATES, show_default=True)
+@click.option("--count", default=8, show_default=True, type=click.IntRange(1, 8), help="Portraits.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(data, out, folder, steps, rates, device):
+def main(data, out, folder, steps, rates, count, device):
     import numpy as np
+    import torch
     from PIL import Image
     from tqdm import tqdm
 
     import weights
-    from inversion import latent_optimization
-    from project import load_bundle, to_tensor
+    from inversion import invert
+    from inversion.presets import PRESETS, length
+    from metrics.identity import embedding, identity_distance
+    from metrics.tables import number, write_table
+    from project import load_bundle, regenerate, to_tensor
 
     bundle = load_bundle(folder, weights.pick_device(device))
     size = bundle.g_rendering.img_resolution
-    names = sorted(path.stem for path in (data / "matched").iterdir())[1::24]
-    crops = []
-    for name in names:
-        image = Image.open(data / "rendered" / f"{name}.jpg").convert("RGB")
-        crops.append(np.asarray(image.reduce(image.width // size) if image.width > size else image))
-    target = to_tensor(np.stack(crops), bundle.device)
+    names = sorted(path.stem for path in (data / "matched").iterdir())[1::24][:count]
 
-    rows = []
-    bar = tqdm(total=sum(steps) * len(rates), unit="step")
-    for rate in rates:
-        for count in steps:
+    def read(look):
+        images = [Image.open(data / look / f"{name}.jpg").convert("RGB") for name in names]
+        return np.stack([np.asarray(im.reduce(im.width // size) if im.width > size else im) for im in images])
+
+    targets = to_tensor(read("rendered"), bundle.device)
+    people = [embedding(pixels) for pixels in read("matched")]
+    schedules = {f"Eq. 4, lr {rate}, {n} steps": {"steps": n, "lr": rate} for rate in rates for n in steps}
+    schedules |= {f"preset {name}": schedule for name, schedule in PRESETS.items() if "tuning" in schedule}
+
+    rows, values = {}, {}
+    bar = tqdm(total=count * sum(map(length, schedules.values())), unit="step", mininterval=1)
+    for name, schedule in schedules.items():
+        found = {"seconds": [], "LPIPS": [], "to the person (dlib)": []}
+        for target, person in zip(targets.split(1), people, strict=True):
             started = time.perf_counter()
-            inversion = latent_optimization(
-                bundle.g_rendering, target, bundle.perceptual, steps=count, lr=rate, on_step=lambda *_: bar.update()
+            inversion = invert(
+                bundle.g_rendering, target, bundle.perceptual, on_step=lambda *_: bar.update(), **schedule
             )
-            seconds = (time.perf_counter() - started) / len(names)
-            lpips = bundle.perceptual(target, inversion.image).tolist()
-            rows.append({"lr": rate, "steps": count, "seconds": seconds, "lpips": lpips})
+            (portrait,) = regenerate(bundle, inversion)
+            found["seconds"].append(time.perf_counter() - started)
+            with torch.no_grad():
+                found["LPIPS"].append(bundle.perceptual(target, inversion.image).item())
+            found["to the person (dlib)"].append(identity_distance(embedding(portrait), person))
+        values[name] = found
+        seconds = float(np.mean(found["seconds"]))
+        rows[name] = {"steps": length(schedule), "seconds a portrait": seconds}
+        rows[name] |= {column: number(found[column]) for column in COLUMNS[3:]}
     bar.close()
-    write(out, rows, names, size)
+    paper = f"Eq. 4, lr 0.1, {PRESETS['paper']['steps']} steps"
+    if paper in rows:
+        for row in rows.values():
+            row["share of paper's time"] = row["seconds a portrait"] / rows[paper]["seconds a portrait"]
+    used = {role: weights.sha256(path) for role, path in bundle.files.items()}
+    caption = f"{count} evaluation portraits at {size}x{size}, one after the other; mean and 95 % bootstrap interval."
+    facts = {"names": names, "schedules": schedules, "values": values, "weights": used}
+    click.echo(write_table(out, caption, COLUMNS, rows, facts))
+    draw(out / "curves.png", rows, caption)
 
 
-def write(out, rows, names, size):
+def draw(path, rows, caption):
+    """LPIPS and distance to the person over the time of each schedule."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    import numpy as np
 
-    from metrics.paired import bootstrap_mean
-    from scripts.benchmark import _machine
-
-    out.mkdir(parents=True, exist_ok=True)
-    lines = ["| learning rate | steps | s a portrait | LPIPS |", "| --- " * 4 + "|"]
-    figure, axes = plt.subplots(figsize=(6, 4))
-    for rate in sorted({row["lr"] for row in rows}):
-        chosen = [row for row in rows if row["lr"] == rate]
-        axes.plot([r["steps"] for r in chosen], [np.mean(r["lpips"]) for r in chosen], "o-", label=f"lr {rate}")
-        for row in chosen:
-            mean, low, high = bootstrap_mean(row["lpips"])
-            lines.append(f"| {rate} | {row['steps']} | {row['seconds']:.1f} | {mean:.4f} [{low:.4f}, {high:.4f}] |")
-    axes.set(xscale="log", xlabel="steps of the whole schedule", ylabel="LPIPS to the crop")
-    axes.set_xticks(sorted({row["steps"] for row in rows}), sorted({str(row["steps"]) for row in rows}, key=int))
-    axes.minorticks_off()
-    axes.set_title(f"Inversion at {size}x{size}, {len(names)} portraits")
-    axes.legend()
+    figure, panels = plt.subplots(1, 2, figsize=(10, 4))
+    for column, axes in zip(COLUMNS[3:], panels, strict=True):
+        for name, row in rows.items():
+            x, y = row["seconds a portrait"], row[column]
+            axes.errorbar(x, y.mean, [[y.mean - y.low], [y.high - y.mean]], fmt="s" if "preset" in name else "o",
+                          capsize=3, label=name)  # fmt: skip
+        axes.set(xlabel="seconds a portrait", ylabel=column)
+    panels[1].legend(fontsize=7)
+    figure.suptitle(caption, fontsize=8)
     figure.tight_layout()
-    figure.savefig(out / "inversion-curves.png", dpi=110)
-    table = "\n".join(lines)
-    click.echo(table)
-    machine = _machine("cpu")
-    (out / "inversion-curves.md").write_text(
-        f"# Inversion: closeness against time\n\n{machine}; {len(names)} portraits at {size}x{size}, side by side\n"
-        f"\n{table}\n\n![curves](inversion-curves.png)\n"
-    )
-    (out / "inversion-curves.json").write_text(json.dumps({"machine": machine, "names": names, "rows": rows}, indent=1))
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":
