@@ -31,6 +31,7 @@ OPTIMISATIONS = {
     "latent_optimization_w": Method("Karras et al. 2020, in W", 500),
     "image2stylegan": Method("Abdal, Qin and Wonka 2019", 1000),
     "pivotal_tuning": Method("Roich et al. 2021", 350),
+    "tuned_optimization": Method("ours: Eq. 4, then pivotal tuning, carried over to the drawing generator", 200),
 }
 ENCODERS = {
     "psp": Method("Richardson et al. 2021", 1),
@@ -48,6 +49,8 @@ def invert(method, generator, target, steps, perceptual=None, encoder=None, on_s
     Raises ValueError.
     """
     from inversion import encode, image2stylegan, latent_optimization, pivotal_tuning
+    from inversion import invert as tuned_optimization
+    from inversion.presets import PRESETS
     from losses.perceptual import VGGPerceptual
 
     given = {"steps": steps, "on_step": on_step}
@@ -63,6 +66,10 @@ def invert(method, generator, target, steps, perceptual=None, encoder=None, on_s
         pivot_steps = 450 if steps == METHODS[method].steps else steps
         stop = 0.06 if isinstance(perceptual, VGGPerceptual) else 0.0  # other networks have another scale
         return pivotal_tuning(generator, target, perceptual, pivot_steps=pivot_steps, stop=stop, **given)
+    if method == "tuned_optimization":
+        schedule = PRESETS["fast"] | {"steps": (steps + 1) // 2}  # half of the steps each, as in the preset
+        schedule["tuning"] = schedule["tuning"] | {"steps": max(steps // 2, 1)}
+        return tuned_optimization(generator, target, perceptual, on_step=on_step, **schedule)
     raise ValueError(f"no inversion method {method!r}; there are {', '.join(METHODS)}")
 
 
@@ -142,14 +149,18 @@ def _invert(method, path, generator, steps, perceptual, encoder, draw, bar):
     """(result, reconstruction) of one picture, uint8 [2, R, R, 3]."""
     import torch
 
+    from inversion.regeneration import changed_alike
+
     pixels = read_aligned(path, None if method in ENCODERS else generator.img_resolution)
     pixels = torch.from_numpy(pixels).to(generator.mapping.w_avg.device)
     target = (pixels.permute(2, 0, 1)[None].float() / 127.5 - 1).contiguous()  # [1, 3, H, H]
     on_step = None if bar is None else lambda step, distance: bar.update()
     inversion = invert(method, generator, target, steps, perceptual, encoder, on_step)
-    if draw is None:
-        draw = generator if inversion.generators is None else inversion.generators[0]
     with torch.no_grad():
+        if draw is None:
+            draw = generator if inversion.generators is None else inversion.generators[0]
+        elif method == "tuned_optimization":
+            draw = changed_alike(draw, generator, inversion.generators[0])
         images = torch.cat([draw.synthesis(inversion.w_plus, noise_mode="const"), inversion.image])
     return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 

@@ -4,9 +4,9 @@ systems: OUT/NAME.png for every picture, OUT/system.json (system, source, checkp
     python scripts/run_system.py latent_optimization faces -o results/latent_optimization
     python scripts/run_system.py restyle faces -o results/restyle --encoder restyle_psp_ffhq_encode.pt
 
-METHOD: latent_optimization (in W+), latent_optimization_w, image2stylegan, pivotal_tuning; psp, e4e, restyle, which
-need a released encoder. OUT/reconstructions holds what the method itself reached, with the noise it optimised;
-OUT/NAME.png is drawn with the generator's own noise. The same command again makes what is missing.
+METHOD: latent_optimization (in W+), latent_optimization_w, image2stylegan, pivotal_tuning, tuned_optimization; psp,
+e4e, restyle, which need a released encoder. OUT/reconstructions holds what the method itself reached, with the noise
+it optimised; OUT/NAME.png is drawn with the generator's own noise. The same command again makes what is missing.
 """
 
 import sys

@@ -95,7 +95,7 @@ def test_ablation(faces, tiny_bundle, tmp_path):
     result = call(ablation_inversion.main, *arguments)
     assert result.exit_code == 0, result.output
     table = {row[0]: row[1:] for row in csv.reader(open(tmp_path / "out" / "table.csv"))}
-    ours = ["latent_optimization", "latent_optimization_w", "image2stylegan", "pivotal_tuning"]
+    ours = ["latent_optimization", "latent_optimization_w", "image2stylegan", "pivotal_tuning", "tuned_optimization"]
     assert list(table)[1:] == [*ours, "copy", "paper: latent_optimization"]
     assert float(table["paper: latent_optimization"][9]) == 27.6
     report = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -105,7 +105,7 @@ def test_ablation(faces, tiny_bundle, tmp_path):
     assert report["values"]["pivotal_tuning"]["identity"] == report["values"]["latent_optimization_w"]["identity"]
     assert report["values"]["image2stylegan"]["L2"] != report["values"]["latent_optimization"]["L2"]
     with Image.open(tmp_path / "out" / "sheet.png") as sheet:
-        assert sheet.size == (3 * 168 + 8, 6 * 190 + 8)  # inputs in columns; input, four methods and the copy in rows
+        assert sheet.size == (3 * 168 + 8, 7 * 190 + 8)  # inputs in columns; input, five methods and the copy in rows
     stamp = (tmp_path / "out" / "image2stylegan" / "a.png").stat().st_mtime_ns
     assert call(ablation_inversion.main, *arguments).exit_code == 0
     assert (tmp_path / "out" / "image2stylegan" / "a.png").stat().st_mtime_ns == stamp
