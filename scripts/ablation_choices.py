@@ -2,10 +2,10 @@
 
     python scripts/ablation_choices.py --data ../shared/avatars --out runs/choices
 
-OUT/inversion: Eq. 4 with other learning rates, with the noise maps left alone, and with an LPIPS whose channels all
-weigh the same; over evaluation identities, measured as in benchmark_paired.py between g_real's portrait and the truth.
-OUT/sketch: Eq. 1 between g_real(w) and g_rendering(w), as sum and as mean, with S seeing [-1, 1] or [0, 1]; agreement is
-Spearman's rank correlation with the first row over the latents. Each: table.md, table.csv, results.json, sheet.png.
+OUT/inversion: Eq. 4 with other learning rates, with the noise maps left alone, and with an LPIPS whose channels
+all weigh the same; over evaluation identities, as in benchmark_paired.py between g_real's portrait and the truth.
+OUT/sketch: Eq. 1 between g_real(w) and g_rendering(w), as sum and as mean, with S seeing [-1, 1] or [0, 1]; agreement:
+Spearman's rank correlation with the first row over latents. Each: table.md, table.csv, results.json, sheet.png.
 """
 
 import copy

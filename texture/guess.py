@@ -71,13 +71,13 @@ def _push_pull(values, weight):
     return weight * values + (1 - weight) * coarse
 
 
-def soft_inside(mask):
-    """float32 [H, W]: 0 outside the mask and on its border, rising smoothly to 1 at BLEND of the longer side inside."""
+def soft_inside(mask, width=BLEND):
+    """float32 [H, W]: 0 outside the mask and on its border, rising smoothly to 1 at `width` of the longer side in."""
     import cv2
 
     framed = np.pad(np.ascontiguousarray(mask, np.uint8), 1)
     distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    t = np.clip((distance - 0.5) / max(BLEND * max(mask.shape), 1), 0, 1)
+    t = np.clip((distance - 0.5) / max(width * max(mask.shape), 1), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 

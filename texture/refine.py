@@ -8,6 +8,7 @@ Refinement with Differentiable Rendering-based Style Transfer", 2024; the style 
 (losses/style_transfer.py). The style is what the picture shows of the surface, and its mirror image. Ours differ:
 
 - start and content are the first guess (guess.py): the initial texture in the picture's light, with the picture on it;
+- where the picture shows the surface the result is the picture (`keep_seen`);
 - materials that the picture hides are left alone (`guess.seen_materials`), the others are drawn in the proportions in
   which the picture shows them (or cheeks would be asked for their share of lips), and colours are never rescaled;
 - the step. Sums over pixels make a gradient grow fourfold from band to band of the pyramid, and no reduction is given
@@ -24,7 +25,7 @@ from torch.nn.functional import interpolate
 
 from losses.style_transfer import Samples, content_loss, feature_maps, layer_gains, sample, style_loss
 
-from .guess import first_guess, material_shares, push_pull, seen_materials, smooth
+from .guess import first_guess, material_shares, push_pull, seen_materials, smooth, soft_inside
 from .rasterize import draw, draw_texels, render, view_of
 from .unwrap import FACING, FACING_TURNED, TURNED, mirrored_layout, turn, unwrap
 
@@ -37,6 +38,7 @@ LEVEL = 1 / 127.5  # one 8-bit level
 POINTS = 2048  # of the texture, anew in every iteration
 STYLE_DRAWS, STYLE_POINTS = 5, 1000
 EROSION = 0.006  # of the picture's longer side, off the mask in which the rendering is compared
+SEEN_BLEND = 0.01  # of the texture's longer side: width of the edge between the picture's texels and refined ones
 GUTTER = 0.008  # of the texture's longer side: texels beside the mesh's that lookups may touch
 
 
@@ -100,7 +102,7 @@ def refine(mesh, texture, picture, camera, network, *, mask=None, rounds=5, iter
     )
     result, history = optimise(problem, network, rounds, iterations, state, on_step, on_stage)
 
-    result = to_pixels(keep_hidden(result, problem.start, content, visible))
+    result = to_pixels(keep_seen(keep_hidden(result, problem.start, content, visible), problem.start, visible))
     margin = shrink(covered, -GUTTER * max(size))
     result[~margin] = texture[~margin]
     sampled = np.where(visible[..., None], unwrapped.sampled, 0).round().astype(np.uint8)
@@ -114,6 +116,13 @@ def keep_hidden(result, start, content, visible):
     a texel reach far around it, so that hair beside the skin is stained."""
     free = smooth(seen_materials(content, visible, np.ones_like(visible)))  # [H, W]
     return start + torch.from_numpy(free).to(start) * (result - start)
+
+
+def keep_seen(result, start, visible):
+    """The start, which is the picture itself there, where the picture shows the surface; the result [1, 3, H, W]
+    elsewhere, softly. The optimisation leaves seen texels some levels off (docs/benchmarks/texture-cpu.md)."""
+    seen = torch.from_numpy(soft_inside(visible, SEEN_BLEND)).to(start)  # [H, W]
+    return result + seen * (start - result)
 
 
 def optimise(problem, network, rounds, iterations, state=None, on_step=None, on_stage=None):

@@ -25,7 +25,7 @@ def test_push_pull_lies_between_what_it_knows():
 def test_soft_inside_is_zero_at_the_border_and_one_within():
     mask = np.zeros([400, 400], bool)
     mask[100:300, 100:300] = True
-    soft = soft_inside(mask)
+    soft = soft_inside(mask, 0.01)
     assert soft[~mask].max() == 0 and soft[110:290, 110:290].min() == 1 and 0 < soft[102, 200] < 1
 
 

@@ -8,7 +8,7 @@ from relief import front_camera, make_relief, smooth_texture
 from losses.perceptual import PerceptualNetwork
 from texture import refine
 from texture.rasterize import render_picture
-from texture.refine import collapse, descend, keep_hidden, laplacian, scales, stages
+from texture.refine import collapse, descend, keep_hidden, keep_seen, laplacian, scales, stages
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +108,13 @@ def test_hidden_materials_keep_the_start():
     start, result = torch.zeros(1, 3, 64, 128), torch.ones(1, 3, 64, 128)
     kept = keep_hidden(result, start, content, visible)
     assert torch.equal(kept[..., :70], result[..., :70]) and torch.equal(kept[..., 90:], start[..., 90:])
+
+
+def test_seen_texels_stay_the_pictures():
+    start, result = torch.zeros(1, 3, 200, 200), torch.ones(1, 3, 200, 200)
+    visible = np.zeros([200, 200], bool)
+    visible[50:150, 50:150] = True
+    kept = keep_seen(result, start, visible)
+    assert kept[:, :, 60:140, 60:140].max() == 0 and kept[:, :, :50].min() == 1
+    edge = kept[0, 0, 100, 48:56]
+    assert (edge.diff() <= 0).all() and ((edge > 0) & (edge < 1)).sum() >= 1  # soft
