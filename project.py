@@ -143,7 +143,7 @@ def project_picture(picture, bundle, found, schedule, blend="harmonized", start=
     result, placed = put_back(picture, portraits, crops, [face.quad for face in found], bundle, blend)
     faces = []
     for i, face in enumerate(found):
-        measured = measure_face(face, lpips[i], crops[i], portraits[i], placed[i], bundle)
+        measured = measure_face(face, lpips[i], crops[i], portraits[i], placed[i], bundle, "tuning" in schedule)
         faces.append({
             "face": face.index,
             "box": face.box and [round(float(v), 1) for v in face.box],
@@ -160,7 +160,7 @@ def project_picture(picture, bundle, found, schedule, blend="harmonized", start=
     return Result(picture, result, faces)
 
 
-def measure_face(face, lpips, crop, portrait, placed, bundle):
+def measure_face(face, lpips, crop, portrait, placed, bundle, tuned):
     """How well a face went: numbers and the warnings that follow from them (jobs/quality.py)."""
     from alignment import yaw
     from alignment.crop import quad_side
@@ -168,6 +168,7 @@ def measure_face(face, lpips, crop, portrait, placed, bundle):
     from metrics.identity import embedding, identity_distance
 
     measured = {
+        "tuned": tuned,
         "lpips": lpips,
         "identity": identity_distance(embedding(crop), embedding(portrait)),
         "yaw": None if face.landmarks is None else round(yaw(face.landmarks), 1),

@@ -13,7 +13,8 @@ WORN = {"eye_g": (0.004, "eyeglasses"), "hat": (0.03, "a hat")}  # share of the 
 
 
 def load_calibration(folder):
-    """{"lpips", "identity", "yaw": limit} of a weights folder, or {}."""
+    """{"plain": {"lpips", "identity"}, "tuned": {...}, "yaw"}: limits of a weights folder, without and with pivotal
+    tuning, or {}."""
     try:
         return json.loads((folder / "calibration.json").read_text())["limits"]
     except (OSError, ValueError, KeyError):
@@ -25,9 +26,10 @@ def face_warnings(measured, limits):
 
     measured: {"lpips" of the inversion, "identity" (dlib distance of crop and portrait), "yaw" in degrees or None,
     "side" of the face in picture pixels, "size" the generator draws, "hidden" share of the face, "worn": {class:
-    share}}. limits: of `load_calibration`.
+    share}, "tuned": whether the inversion ended with pivotal tuning}. limits: of `load_calibration`.
     """
     warnings = []
+    limits = limits | limits.get("tuned" if measured["tuned"] else "plain", {})
     if measured["lpips"] > limits.get("lpips", float("inf")):
         warnings.append(
             f"poor reconstruction (LPIPS {measured['lpips']:.3f}, usual up to {limits['lpips']:.3f}): the portrait may "
