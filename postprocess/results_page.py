@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import json
 from pathlib import Path
 
 from PIL import Image
@@ -46,7 +47,8 @@ def results_page(out, report, left_out=()):
     animation `preview.png` comes first, by its name (it may be large).
     """
     done = sum("error" not in entry for entry in report["pictures"])
-    settings = ", ".join(f"{name} {value}" for name, value in report["settings"].items())
+    settings = {name: json.dumps(value) for name, value in report["settings"].items() if value is not None}
+    settings = ", ".join(f"{name} {value}" for name, value in settings.items()).replace('"', "")
     parts = [
         f"<h1>{done} of {len(report['pictures'])} pictures done</h1>",
         f'<p class="muted">{html.escape(settings)}; {report["seconds"]:.0f} s. Move over a picture: left of '
