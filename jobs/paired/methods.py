@@ -8,7 +8,6 @@ full, no_sketch, no_color, no_identity    ours with g_rendering fine-tuned with 
 input         do nothing
 """
 
-import functools
 import hashlib
 import json
 import time
@@ -192,10 +191,14 @@ def make(method, folder, portraits, batch, device, bar=None):
         bar.set_description(method.name)
         bar.update(method.steps * (len(inputs) - len(missing)))
     seconds = 0.0
+
+    def count(step, distances):  # of as many portraits as took the step together
+        if bar is not None:
+            bar.update(len(distances))
+
     for start in range(0, len(missing), batch):
         part = missing[start : start + batch]
         started = time.perf_counter()
-        count = (lambda *_: None) if bar is None else functools.partial(_count, bar, len(part))
         images = to_pixels(method.draw(to_tensor(portraits.inputs[part], device), count))
         seconds += time.perf_counter() - started
         for i, pixels in zip(part, images, strict=True):
@@ -206,10 +209,6 @@ def make(method, folder, portraits, batch, device, bar=None):
         before = replace(system, seconds=seconds / (start + len(part)))
         write_card(folder, before)
     return before
-
-
-def _count(bar, portraits, *_):
-    bar.update(portraits)
 
 
 def read_card(folder):
