@@ -58,7 +58,10 @@ def compare(methods, foreign, bundle, portraits, out, report, caption, batch, da
 
     facts["networks"] = {role: weights.sha256(path) for role, path in bundle.files.items()}
     facts["torch"] = torch.__version__
-    return write_report(report, caption, table_rows(measured, real_features), measured, systems, sheet, names, facts)
+    rows, differences = table_rows(measured, real_features)
+    if "ours_tuned" in measured:
+        differences |= table_rows(measured, real_features, ours="ours_tuned")[1]
+    return write_report(report, caption, (rows, differences), measured, systems, sheet, names, facts)
 
 
 def read_foreign(folder, names):

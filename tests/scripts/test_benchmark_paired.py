@@ -74,7 +74,8 @@ def test_all_rows_and_files(data, run, tiny_bundle, tmp_path, monkeypatch):
     ]
     rows = [*made, "theirs", "truth", "real look"]
     report = json.loads((out / "results.json").read_text())
-    assert list(report["rows"]) == [*rows, *(f"ours - {name}" for name in rows[1:-2])]
+    differences = [f"{ours} - {name}" for ours in ("ours", "ours_tuned") for name in rows[:-2] if name != ours]
+    assert list(report["rows"]) == [*rows, *differences]
     assert report["names"] == EVALUATED and list(report["systems"]) == rows[:-2]
     assert report["rows"]["truth"]["LPIPS"]["mean"] == report["rows"]["theirs"]["L2 (face)"]["mean"] == 0
     assert report["rows"]["full"] == report["rows"]["direct"]  # the same generator
