@@ -6,22 +6,9 @@ import pytest
 import torch
 
 from inversion import image2stylegan, latent_optimization, pivotal_tuning
-from losses.perceptual import PerceptualNetwork
 
 METHODS = [latent_optimization, image2stylegan, pivotal_tuning]
 FAST = {latent_optimization: {}, image2stylegan: dict(lr=0.05), pivotal_tuning: dict(pivot_steps=10, lr=3e-3, stop=0)}
-
-
-@pytest.fixture
-def perceptual():
-    torch.manual_seed(3)
-    return PerceptualNetwork([8, 8], [1, 1]).requires_grad_(False)
-
-
-@pytest.fixture
-def target(small_generator):
-    w = small_generator.mapping(torch.randn(2, 16, generator=torch.Generator().manual_seed(4)))
-    return small_generator.synthesis(w, noise_mode="const")
 
 
 @pytest.mark.parametrize("invert", METHODS)

@@ -1,23 +1,9 @@
 """Schedules by name, and the inversion that follows one."""
 
-import pytest
 import torch
 
 from inversion import invert, latent_optimization, regenerate
 from inversion.presets import PRESETS, chosen, length
-from losses.perceptual import PerceptualNetwork
-
-
-@pytest.fixture
-def perceptual():
-    torch.manual_seed(3)
-    return PerceptualNetwork([8, 8], [1, 1]).requires_grad_(False)
-
-
-@pytest.fixture
-def target(small_generator):
-    w = small_generator.mapping(torch.randn(2, 16, generator=torch.Generator().manual_seed(4)))
-    return small_generator.synthesis(w, noise_mode="const")
 
 
 def test_the_papers_schedule_is_eq_4_alone():
