@@ -65,7 +65,8 @@ def main(data, out, folder, batch, device):
     limits["tuned"]["lpips"] = limits["plain"]["lpips"]  # tuning comes close to nearly anything: see the docstring
     limits["yaw"] = round(float(np.quantile(yaws, 0.99)), 1)
     how = (
-        f"95th percentile over {len(names)} evaluation identities of the avatars, presets {KINDS}; yaw: 99th "
+        f"95th percentile over {len(names)} evaluation identities of the avatars, presets {KINDS}, LPIPS of the plain "
+        f"one for both; yaw: 99th "
         f"percentile of {len(yaws)} training pictures"
     )
     used = {name: weights.sha256(path) for name, path in bundle.files.items()}
