@@ -15,9 +15,10 @@ import click
 @click.option("--dry-run", is_flag=True, help="Print the configuration and what the run will need, and stop.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(config, out, overrides, dry_run, device):
+    from machine.device import pick_device
     from training.config import ConfigError, load_config
     from training.dataset import DatasetError
-    from weights import WeightsError, pick_device
+    from weights import WeightsError
 
     try:
         from training.loop import train

@@ -10,6 +10,7 @@
 Coordinates are (x, y) in picture pixels with the centre of the first pixel at (0, 0).
 """
 
+from .arrays import as_picture
 from .crop import crop_face, crop_face_quickly, ffhq_quad, quad_side
 from .detect import AlignmentError, Face, detect_faces
 from .faces import Found, find_faces, read_landmarks
@@ -27,6 +28,7 @@ __all__ = [
     "Picture",
     "PictureError",
     "Registration",
+    "as_picture",
     "crop_face",
     "crop_face_quickly",
     "detect_faces",

@@ -55,37 +55,42 @@ def given_faces(landmarks, quad, pictures):
 
 
 class Separate:
-    """Pictures that have nothing to do with each other, as work for project.py: each starts from the same latent, and
-    the processes of torchrun share them. jobs.sequence.Sequence has the same methods."""
+    """Pictures that have nothing to do with each other, as work for a run: each starts from the same latent, and the
+    processes of torchrun share them. jobs.sequence.Sequence has the same methods."""
 
     settings = {}
 
-    def __init__(self, pictures, which, given, schedule, start):
-        self.pictures, self.which, self.given, self.schedule, self.start = pictures, which, given, schedule, start
+    def __init__(self, pictures, options, start):
+        self.pictures, self.options, self.start = pictures, options, start
         self.notes = {}  # path: lines for its report, beyond those of reading it
 
     def search(self, path, pixels):
         """The faces of a picture, as alignment.Found; raises AlignmentError."""
         from alignment import find_faces
 
-        return find_faces(pixels, self.which, **self.given(path))
+        return find_faces(pixels, self.options.faces, **self.options.given(path))
 
     def fingerprints(self, settings):
-        """{path: what its results depend on}."""
-        return {path: fingerprint(path, settings | {"given": self.given(path)}) for path, _ in self.pictures}
+        """{path: what its inversion depends on}."""
+        given = self.options.given
+        return {path: fingerprint(path, settings | {"given": given(path)}) for path, _ in self.pictures}
 
     def begin(self, found):
-        """(w+ to start from or None, schedule) for the faces of a picture."""
-        return self.start, self.schedule
+        """(w+ to start from or None, schedule) for the faces of a picture. Raises AlignmentError where there are more
+        latents than faces, or fewer but not one."""
+        from alignment import AlignmentError
+
+        if self.start is not None and len(self.start) not in (1, len(found)):
+            remedy = "give one latent for all, or one a face"
+            raise AlignmentError(f"--init holds {len(self.start)} latents, the picture {len(found)} faces; {remedy}")
+        return self.start, self.options.preset.schedule
 
     def keep(self, folder, entry):
         """Called when the results of a picture lie in `folder`."""
 
     def steps(self, index):
         """Steps of the first `index` pictures."""
-        from inversion.presets import length
-
-        return index * length(self.schedule)
+        return index * self.options.preset.schedule.length
 
     def summary(self, out, entries):
         """What the report says of the whole beyond its pictures."""

@@ -10,7 +10,7 @@ gap, and for a face that comes later, a new track begins. Results of a frame dep
 fingerprint of a frame holds that of its predecessor, and one process does the whole sequence.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import click
 
@@ -78,16 +78,16 @@ def _distance(before, after):
 
 
 class Sequence:
-    """The frames as work for project.py; the methods are those of jobs.inputs.Separate."""
+    """The frames as work for a run (jobs/folder.py); the methods are those of jobs.inputs.Separate."""
 
-    def __init__(self, pictures, which, given, schedule, start, generator):
-        self.pictures, self.schedule, self.start, self.generator = pictures, schedule, start, generator
-        steps = max(round(STEPS * schedule["steps"]), 1)
-        self.following = schedule | {"steps": steps, "lr": RATE * schedule["lr"], "disturbance": 0.0}
-        self.which, self.given = which, given
+    def __init__(self, pictures, options, start, generator):
+        self.pictures, self.start, self.generator = pictures, start, generator
+        self.schedule = options.preset.schedule
+        self.following = self.schedule.following(STEPS, RATE)
+        self.which, self.given = options.faces, options.given
         self.notes = {}  # path: lines for its report
         self.latents = {}  # number of the track -> w+ [1, num_ws, w_dim] of the last frame that showed it
-        self.settings = {"sequence": self.following}
+        self.settings = {"sequence": asdict(self.following)}
 
     def prepare(self, workers):
         """Search all frames and follow the faces. Raises ClickException when no face can be followed."""
@@ -170,9 +170,7 @@ class Sequence:
 
     def steps(self, index):
         """Steps of the first `index` frames, as far as can be known."""
-        from inversion.presets import length
-
-        return min(index, 1) * length(self.schedule) + max(index - 1, 0) * length(self.following)
+        return min(index, 1) * self.schedule.length + max(index - 1, 0) * self.following.length
 
     def summary(self, out, entries):
         """Write the preview; what the report says of the whole: gaps and flicker of each face."""
@@ -226,7 +224,7 @@ def preview(path, out, entries):
     from PIL import Image
 
     from alignment import read_picture
-    from postprocess.sheet import contact_sheet
+    from alignment.sheet import contact_sheet
     from weights.files import written_atomically
 
     pages = []

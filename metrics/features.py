@@ -2,7 +2,7 @@
 
 A `Measure` turns pictures into features and compares them. `set_measure` compares sets: FID where the Inception weights
 are there, else the embedded network's feature distance, under its own name (metrics/likeness.py: the measures of one
-face). `processes` is training.distributed when torchrun may have started several of us, or None for one process: each
+face). `processes` is machine.processes when torchrun may have started several of us, or None for one process: each
 computes every n-th portion, and all get the whole, the same as one process would.
 """
 

@@ -10,12 +10,9 @@ OUT/downloads: the same command goes on where the last one stopped, and does aga
 review asks for. The exit code is 0, 1 when some downloads failed (run it again), 2 when there is no training set.
 """
 
-import sys
 from pathlib import Path
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def power_of_two(context, parameter, value):

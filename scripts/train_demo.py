@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 NETWORKS = ("perceptual", "sketch", "parser")
 RUNS = ("real64", "real128", "rendering128")

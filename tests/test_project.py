@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import pipeline
 import project
 
 
@@ -28,7 +30,7 @@ def test_one_portrait(face, tiny_bundle, tmp_path):
     assert result.exit_code == 0, result.output
     folder = tmp_path / "out" / "face"
     face_files = {f"face0_{name}" for name in ("crop.png", "inversion.png", "portrait.png", "mask.png", "w_plus.npz")}
-    names = {"composite.png", "sheet.png", "report.json"} | face_files
+    names = {"composite.png", "sheet.png", "report.json", "inversion.json"} | face_files
     assert {p.name for p in folder.iterdir()} == names
     assert np.load(folder / "face0_w_plus.npz")["w_plus"].shape == (1, 8, 16)
     before, after = (np.asarray(Image.open(p)) for p in (face, folder / "composite.png"))
@@ -257,7 +259,7 @@ def test_help_is_quick():
     import sys
 
     code = "import sys, project; sys.exit(any(m in sys.modules for m in ('torch', 'cv2', 'dlib', 'numpy')))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=project.Path(project.__file__).parent).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(project.__file__).parent).returncode == 0
 
 
 def files_of(folder):
@@ -273,8 +275,8 @@ def test_rerun_does_only_what_is_missing(face, tiny_bundle, tmp_path, monkeypatc
     assert run(*options).exit_code == 0
     before = {k: v for k, v in files_of(out).items() if len(k.parts) > 1}
     done = []
-    whole = project.project_picture
-    monkeypatch.setattr(project, "project_picture", lambda *a: (done.append(a[0]), whole(*a))[1])
+    whole = pipeline.finish_picture
+    monkeypatch.setattr(pipeline, "finish_picture", lambda *a: (done.append(a[0]), whole(*a))[1])
     assert run(*options).exit_code == 0 and not done
     (out / "a" / "report.json").unlink()  # as if it had been interrupted there
     assert run(*options).exit_code == 0 and len(done) == 1
@@ -334,7 +336,7 @@ def test_two_processes_write_what_one_writes(face, tiny_bundle, tmp_path):
     one, two = files_of(tmp_path / "one"), files_of(tmp_path / "two")
     assert one.keys() == two.keys()
     assert all(two[name] == data for name, data in one.items() if name.suffix in (".png", ".npz"))
-    names = [[e["output"] for e in json.loads(files[project.Path("report.json")])["pictures"]] for files in (one, two)]
+    names = [[e["output"] for e in json.loads(files[Path("report.json")])["pictures"]] for files in (one, two)]
     assert names[0] == names[1] == ["0", "1", "2", "text"]
 
 
@@ -362,28 +364,28 @@ def test_compile_without_a_compiler_says_so_and_goes_on(face, tiny_bundle, tmp_p
 
 
 def test_python_interface(face, tiny_bundle, tmp_path):
-    result = project.Projector(tiny_bundle, steps=1)(face)
+    result = pipeline.Projector(tiny_bundle, steps=1)(face)
     result.save(tmp_path / "face")
     assert run(face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1).exit_code == 0
     composite = tmp_path / "out" / "face" / "composite.png"
     assert (tmp_path / "face" / "composite.png").read_bytes() == composite.read_bytes()
-    assert result.faces[0]["portrait"].shape == (32, 32, 3)
+    assert result.faces[0].portrait.shape == (32, 32, 3)
     from alignment import AlignmentError
 
     Image.new("RGB", (240, 240)).save(tmp_path / "blank.png")
     with pytest.raises(AlignmentError, match="blank.png: no face found"):
-        project.Projector(tiny_bundle, steps=1)(tmp_path / "blank.png")
+        pipeline.Projector(tiny_bundle, steps=1)(tmp_path / "blank.png")
 
 
 def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, monkeypatch):
-    from jobs import texture_refinement
+    from jobs import texture
 
     called = {}
 
     def refine(out, mesh, texture, image, camera, **options):
         called.update(options, out=out, paths=(mesh.name, texture.name, camera), image=image)
 
-    monkeypatch.setattr(texture_refinement, "refine_texture", refine)
+    monkeypatch.setattr(texture, "refine_texture", refine)
     options = (face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
     assert run(*options, "--mesh", "head.obj", "--texture", "skin.png", "--rounds", 2).exit_code == 0
     assert called["image"] == tmp_path / "out" / "face" / "composite.png" and called["image"].is_file()

@@ -15,9 +15,10 @@ import torch
 
 import stylegan2.checkpoints
 from losses import adversarial
+from machine import processes as distributed
 from stylegan2 import Discriminator, Generator
 
-from . import distributed, snapshots, stopping
+from . import snapshots, stopping
 from .augment import AugmentPipe
 from .dataset import DatasetError, Pictures, batches, training_names
 from .growth import fit_first_block, grow

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from . import distributed
+from machine import processes as distributed
 
 
 class Stopped(Exception):

@@ -9,9 +9,10 @@ needs none of this: it is for generators trained from nothing, like the demo's.
 
 import torch
 
+from machine import processes as distributed
 from weights.files import written_atomically
 
-from . import distributed, stopping
+from . import stopping
 from .dataset import batch_at
 from .shares import Share
 

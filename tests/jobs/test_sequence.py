@@ -7,9 +7,12 @@ import pytest
 
 from alignment import Found
 from alignment.smoothing import compose
+from inversion import Schedule
 from jobs import sequence
+from jobs.folder import Options
 from jobs.inputs import natural_order
 from jobs.sequence import Sequence, follow, steadied
+from pipeline import Finish, Preset
 
 
 def face(x, index=0, side=50):
@@ -63,15 +66,15 @@ def test_a_face_seen_twice_is_a_false_alarm():
 
 
 def test_a_frame_starts_where_the_one_before_it_ended(small_generator, tmp_path):
-    schedule = {"steps": 50, "lr": 0.1}
-    work = Sequence([], "all", lambda path: {}, schedule, None, small_generator)
+    schedule = Schedule(50)
+    work = Sequence([], Options(Preset(schedule, Finish())), None, small_generator)
     assert work.begin([face(0)]) == (None, schedule)
     w_plus = np.random.default_rng(0).normal(size=(1, small_generator.num_ws, 16)).astype(np.float32)
     np.savez(tmp_path / "face0_w_plus.npz", w_plus=w_plus)
     work.keep(tmp_path, {"faces": [{"face": 0}]})
     start, following = work.begin([face(0)])
     np.testing.assert_array_equal(start.numpy(), w_plus)
-    assert following["lr"] < schedule["lr"] and following["steps"] == round(50 * sequence.STEPS)
+    assert following.lr < schedule.lr and following.steps == round(50 * sequence.STEPS)
     start, following = work.begin([face(0), face(9, 1)])  # a new one beside it needs the full schedule
     assert following == schedule and start.shape == (2, small_generator.num_ws, 16)
     np.testing.assert_array_equal(start[:1].numpy(), w_plus)

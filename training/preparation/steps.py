@@ -123,7 +123,7 @@ def write_sheet(path, kept, rejections, crops):
     from PIL import Image
 
     from alignment import write_png
-    from postprocess.sheet import contact_sheet
+    from alignment.sheet import contact_sheet
 
     rows = [[(f"kept: {face['yaw']:.0f} deg, sharp {face['sharpness']:.1f}", face["id"]) for _, face in part]
             for part in (_spread_out(kept[start::3], SHOWN) for start in range(3)) if part]  # fmt: skip

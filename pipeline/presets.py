@@ -1,0 +1,39 @@
+"""Named ways to go through the pipeline: how the latent is found, and how the picture is finished with it.
+
+    paper   Eq. 4, 500 steps, and Eq. 5, as published. The paper gives no learning rate; 0.1 is that of the projector it
+            cites. Twice that comes closer to the crop at every length, and so do 1000 steps, but the portraits lose the
+            person: LPIPS alone does not do.
+    fast    the default, best: Eq. 4 for fewer steps, then pivotal tuning of g_rendering, which g_real follows
+            (inversion/regeneration.py). Chosen by docs/benchmarks/inversion-curves.md.
+"""
+
+from dataclasses import dataclass, replace
+
+from inversion.schedule import Schedule, Tuning
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done with the two generators' pictures of a face; it costs no inversion."""
+
+    blend: str = "harmonized"  # of postprocess.compositing.BLENDS; "paper" is Eq. 5
+
+
+@dataclass(frozen=True)
+class Preset:
+    schedule: Schedule
+    finish: Finish
+
+
+PRESETS = {
+    "paper": Preset(Schedule(500), Finish()),
+    "fast": Preset(Schedule(100, tuning=Tuning(100, lr=1e-3)), Finish()),
+    "best": Preset(Schedule(120, tuning=Tuning(300, lr=3e-4)), Finish()),
+}
+DEFAULT = "fast"
+
+
+def chosen(preset, steps=None):
+    """The preset of that name; steps: so many steps of Eq. 4 alone in place of its schedule."""
+    preset = PRESETS[preset]
+    return preset if steps is None else replace(preset, schedule=Schedule(steps))
