@@ -13,11 +13,15 @@ setup(
             f"{name}{tail}"
             for name in (
                 "alignment",
+                "compare",
                 "inversion",
                 "jobs",
                 "losses",
+                "machine",
                 "metrics",
+                "pipeline",
                 "postprocess",
+                "scripts",
                 "sketch",
                 "stylegan2",
                 "texture",
@@ -31,7 +35,7 @@ setup(
     package_data={
         "weights": ["demo/*.safetensors", "demo/*.json"],
         "stylegan2.ops": ["csrc/*"],
-        "jobs": ["user_study.html"],
+        "compare": ["study_page.html"],
     },
     install_requires=[
         "torch>=2.11",

@@ -1,5 +1,6 @@
 """A generator between two: one strength for all layers, or layer swapping at a resolution (Pinkney and Adler 2020).
 
+\b
     python scripts/blend_generators.py g_real.safetensors g_rendering.safetensors half.safetensors --strength 0.5
     python scripts/blend_generators.py g_rendering.safetensors g_real.safetensors mixed.safetensors --swap-at 32
 

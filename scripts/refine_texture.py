@@ -1,5 +1,6 @@
 """Refine the texture of a head mesh with a photograph of the person, or with the portrait that project.py made.
 
+\b
     python scripts/refine_texture.py --mesh head.obj --texture skin.png --image photo.png --camera camera.json -o out
 
 Writes OUT/texture.png (at the size of --texture), visible.png (texels that the picture shows), sheet.png, report.json.

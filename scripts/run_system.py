@@ -1,6 +1,7 @@
 """Put a folder of aligned portraits through one inversion method, and leave the results in the common form of compared
 systems: OUT/NAME.png for every picture, OUT/system.json (system, source, checkpoints, seconds), OUT/sheet.png.
 
+\b
     python scripts/run_system.py latent_optimization faces -o results/latent_optimization
     python scripts/run_system.py restyle faces -o results/restyle --encoder restyle_psp_ffhq_encode.pt
 

@@ -1,5 +1,6 @@
 """What the paper leaves open, tried both ways: the effect of each choice that docs/reproduction.md lists.
 
+\b
     python scripts/paper/ablation_choices.py --data ../shared/avatars --out runs/choices
 
 OUT/inversion: Eq. 4 with other learning rates, with the noise maps left alone, and with an LPIPS whose channels

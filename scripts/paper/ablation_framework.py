@@ -1,8 +1,10 @@
 """The paper's ablation of its framework (Sec. 5.3.2, Fig. 11): is a fine-tuned g_rendering needed at all?
 
+\b
     python scripts/paper/ablation_framework.py --data ../shared/avatars --out runs/paired
     python scripts/paper/ablation_framework.py --pictures aligned_portraits --out runs/framework
 
+\b
 direct   invert into g_real (Eq. 4)
 guided   invert into g_real under the identity losses, Eqs. 1 and 2
 ours     invert into g_rendering, draw with g_real

@@ -1,9 +1,11 @@
 """The paper's ablation of the inversion (Sec. 5.3.3, Fig. 12): aligned rendered portraits are inverted into g_rendering
 by every method, and g_real draws the latents.
 
+\b
     python scripts/paper/ablation_inversion.py faces -o runs/inversion
     python scripts/paper/ablation_inversion.py faces -o runs/inversion --results HyperStyle=hyperstyle/experiment
 
+\b
 LPIPS, L2      of the reconstruction by g_rendering to the input; of other tools' results, which are reconstructions,
                of the result itself
 identity       dlib's embedding distance between the portrait and the input

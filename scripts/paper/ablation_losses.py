@@ -1,8 +1,10 @@
 """The paper's ablation of the identity losses: fine-tune with both, without the sketch loss, without the colour loss
 and with neither, and measure what each one keeps.
 
+\b
     python scripts/paper/ablation_losses.py configs/demo_rendering128.yaml --out runs/ablation
 
+\b
 Runs that are not there yet are trained first (OUT/full, OUT/no_sketch, ...; stopped ones go on). Over the same latents:
 identity   dlib's embedding distance between g_real's and g_rendering's picture (what the losses are for)
 sketch     Eq. 1, colour: Eq. 2, as the configuration sets them

@@ -1,6 +1,7 @@
 """Measure results against the truth: for evaluation identities the photo look under the very lights of the rendered
 picture is known, so closeness can be measured.
 
+\b
     python scripts/paper/benchmark_paired.py --data ../shared/avatars --out runs/paired
     python scripts/paper/benchmark_paired.py --data ../shared/avatars --out runs/paired --results e4e=their/results
 

@@ -1,5 +1,6 @@
 """The paper's table of datasets: how much do generators, fine-tuned on different sets of pictures, preserve?
 
+\b
     python scripts/paper/table_datasets.py --out runs/datasets --generator DRFHQ=drfhq.pkl --generator DHF=dhf.pt
     python scripts/paper/table_datasets.py --out runs/datasets --portraits ../shared/avatars/rendered --steps 100
 

@@ -1,5 +1,6 @@
 """The paper's style-transfer table: does a fine-tuned generator draw like the rendered pictures, and the same person?
 
+\b
     python scripts/paper/table_style_transfer.py --out runs/style --rendered ../shared/avatars/rendered \\
         --real ../shared/avatars/real
     torchrun --nproc_per_node=4 scripts/paper/table_style_transfer.py --rendered drfhq.zip --real ffhq.zip \\

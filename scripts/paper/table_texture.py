@@ -1,5 +1,6 @@
 """Measure the refinement of textures on cases whose true texture is known.
 
+\b
     python scripts/paper/table_texture.py --data ../shared/texture --rounds 5 --out docs/benchmarks
 
 Methods: initial (do nothing), pasted (the unwrapped picture over the initial texture where it is seen), rendering L1

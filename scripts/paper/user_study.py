@@ -1,5 +1,6 @@
 """Ask people which picture looks more real, as the paper does (Figs. 6 and 15), and count their answers.
 
+\b
     python scripts/paper/user_study.py make ours=out input=samples -o runs/study
     python scripts/paper/user_study.py report answers/*.json -o runs/study/report
 

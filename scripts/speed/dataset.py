@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 SCALES = (1.0, 1.3, 1.6, 2.0)
 SIZES = (256, 1024)
 MIN_SIDE = 256  # pixels: low enough that every face stays

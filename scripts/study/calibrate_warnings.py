@@ -1,5 +1,6 @@
 """Measure from where on project.py should warn: what 95 % of well-made results stay below.
 
+\b
     python scripts/study/calibrate_warnings.py --data ../shared/avatars --out weights/demo/calibration.json
 
 Every 8th identity of `matched/` is inverted with the weights' own generators: `lpips` of the inversion and dlib's

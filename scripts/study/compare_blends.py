@@ -1,5 +1,6 @@
 """Show the ways to blend a face into its picture side by side, and measure their seams.
 
+\b
     python scripts/study/compare_blends.py samples -o runs/blends
 
 Inversions are kept in OUT, so that a second run only composites. Writes sheet.png,

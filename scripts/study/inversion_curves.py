@@ -1,5 +1,6 @@
 """How close an inversion comes in how much time: the curves that the presets of project.py are chosen by.
 
+\b
     python scripts/study/inversion_curves.py --data ../shared/avatars --out runs/curves
 
 Schedules: Eq. 4 with several numbers of steps and learning rates, and the presets with tuning (inversion/presets.py).

@@ -1,5 +1,6 @@
 """Does project.py --sequence flicker less than the same frames one by one? Both are run, and measured alike.
 
+\b
     python scripts/study/measure_flicker.py frames -o runs/flicker --preset fast
 
 Writes OUT/sequence and OUT/separate (resumed where they are there already), and the table (table.md, table.csv,

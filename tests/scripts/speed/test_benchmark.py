@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from scripts.speed import benchmark
+from scripts.speed import benchmark, plain
 from stylegan2 import ops
 
 
@@ -16,13 +16,13 @@ from stylegan2 import ops
 )
 def test_plain_upfirdn2d_is_the_same_function(options):
     x, f = torch.randn(2, 3, 8, 8), ops.setup_filter([1, 3, 3, 1])
-    assert torch.allclose(benchmark.plain_upfirdn2d(x, f, **options), ops.upfirdn2d(x, f, **options), atol=1e-6)
+    assert torch.allclose(plain.plain_upfirdn2d(x, f, **options), ops.upfirdn2d(x, f, **options), atol=1e-6)
 
 
 def test_plain_bias_act_is_the_same_function():
     x, b = torch.randn(2, 3, 8, 8), torch.randn(3)
     ours = ops.bias_act(x, b, act="lrelu", clamp=1)
-    assert torch.allclose(benchmark.plain_bias_act(x, b, act="lrelu", clamp=1), ours, atol=1e-6)
+    assert torch.allclose(plain.plain_bias_act(x, b, act="lrelu", clamp=1), ours, atol=1e-6)
 
 
 @pytest.mark.slow
