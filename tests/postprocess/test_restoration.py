@@ -1,0 +1,110 @@
+"""The formula, and what it must leave alone."""
+
+import numpy as np
+import pytest
+
+from alignment import warp_to_picture
+from postprocess.compositing import BLENDS, composite
+from postprocess.parsing import CLASSES
+from postprocess.restoration import change_of_style, restored
+
+SKIN = CLASSES.index("skin")
+QUAD = np.array([[20, 30], [20, 180], [170, 180], [170, 30]], np.float64)
+
+
+@pytest.fixture
+def case():
+    """(picture [200, 200, 3], portrait and reconstruction [64, 64, 3], labels): noise, all skin."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(60, 196, (200, 200, 3), np.uint8)
+    portrait, reconstruction = rng.integers(60, 196, (2, 64, 64, 3), np.uint8)
+    return picture, portrait, reconstruction, np.full((64, 64), SKIN)
+
+
+def test_restored_at_both_ends_and_between():
+    rng = np.random.default_rng(0)
+    picture, portrait, change = rng.uniform(0, 255, (3, 8, 9, 3)).astype(np.float32)
+    np.testing.assert_array_equal(restored(picture, portrait, change, 0), portrait)
+    np.testing.assert_allclose(restored(picture, portrait, change, 1), picture + change, atol=1e-4)
+    half = (portrait + picture + change) / 2
+    np.testing.assert_allclose(restored(picture, portrait, change, 0.5), half, atol=1e-4)
+
+
+def test_two_generators_that_agree_change_nothing(case):
+    """With all detail kept, whatever they draw: the picture has more than either of them."""
+    picture, portrait, _, labels = case
+    result, soft = composite(picture, portrait, labels, QUAD, blend="paper", reconstruction=portrait, detail=1)
+    assert np.array_equal(result, picture) and soft.max() == pytest.approx(1)
+
+
+def test_the_formula(case):
+    """x' = x + s m [T(g_real) - (1 - d) x - d T(g_rendering)] for generators that differ smoothly."""
+    picture, _, _, labels = case
+    column, row = np.meshgrid(np.arange(64.0), np.arange(64.0))
+    reconstruction = np.rint(120 + 40 * np.sin(row / 9)[..., None] + np.zeros(3)).astype(np.uint8)
+    portrait = np.rint(reconstruction + 1.2 * (column[..., None] - 32)).astype(np.uint8)
+    real, (top, bottom, left, right) = warp_to_picture(portrait.astype(np.float32), QUAD, (200, 200))
+    rendering, _ = warp_to_picture(reconstruction.astype(np.float32), QUAD, (200, 200))
+    box = np.s_[top:bottom, left:right]
+    x = picture[box].astype(np.float32)
+    for d, s in ((0, 1), (0, 0.5), (0.5, 1), (1, 1), (1, 0.3), (1, 1.5)):
+        result, soft = composite(picture, portrait, labels, QUAD, None, "paper", reconstruction, d, s)
+        expected = x + s * soft[box][..., None] * (real - (1 - d) * x - d * rendering)
+        inside = np.s_[12:-12, 12:-12]  # the blur of the difference is another at the crop's edge
+        assert np.abs(result[box].astype(np.float32) - expected.clip(0, 255))[inside].max() < 2.5, (d, s)
+
+
+def test_without_detail_it_is_the_blend_as_it_was(case):
+    picture, portrait, reconstruction, labels = case
+    for blend in BLENDS:
+        before, soft = composite(picture, portrait, labels, QUAD, labels, blend)
+        after, same = composite(picture, portrait, labels, QUAD, labels, blend, reconstruction, 0.0, 1.0)
+        assert np.array_equal(before, after) and np.array_equal(soft, same)
+        assert (before != picture).any()
+
+
+@pytest.mark.parametrize("blend", BLENDS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_every_form_of_picture(kind, channels, blend, case):
+    """Alpha stays, what is transparent or outside the mask stays, strength 0 changes no sample, 16 bits are used."""
+    white = np.iinfo(kind).max
+    rng = np.random.default_rng(1)
+    picture = rng.integers(white // 4, white // 2, (200, 200, channels)).astype(kind)
+    if channels in (2, 4):
+        picture[..., -1] = white
+        picture[:, 100:, -1] = 0
+    _, portrait, reconstruction, labels = case
+    faces = dict(under=None if blend == "poisson" else labels, blend=blend, reconstruction=reconstruction, detail=1.0)
+    result, soft = composite(picture, portrait, labels, QUAD, **faces)
+    assert result.dtype == kind and result.shape == picture.shape
+    assert np.array_equal(result[soft == 0], picture[soft == 0]) and (result != picture).any()
+    if channels in (2, 4):
+        assert np.array_equal(result[..., -1], picture[..., -1])
+        assert np.array_equal(result[:, 100:], picture[:, 100:])
+    unchanged, _ = composite(picture, portrait, labels, QUAD, **faces, strength=0.0)
+    assert np.array_equal(unchanged, picture)
+
+
+def test_16_bits_keep_their_levels():
+    """A gradient finer than 8 bits, made brighter by a constant: as many levels as before."""
+    picture = np.repeat(np.linspace(30000, 31000, 200).astype(np.uint16)[None, :, None], 200, axis=0).repeat(3, axis=2)
+    portrait, reconstruction = np.full((64, 64, 3), 110, np.uint8), np.full((64, 64, 3), 100, np.uint8)
+    labels = np.full((64, 64), SKIN)
+    result, soft = composite(picture, portrait, labels, QUAD, None, "paper", reconstruction, 1.0)
+    sure = soft > 0.9999
+    assert np.abs(result[sure].astype(int) - picture[sure] - 10 * 257).max() <= 2
+
+
+def test_pixels_of_noise_do_not_pass():
+    """A difference that alternates from pixel to pixel is noise of the generators; one that is constant is style."""
+    board = np.indices((64, 64)).sum(axis=0)[..., None] % 2 * np.full(3, 40)
+    reconstruction = np.full((64, 64, 3), 100, np.uint8)
+    change = change_of_style((120 + board).astype(np.uint8), reconstruction)
+    assert np.abs(change[8:-8, 8:-8] - 40).max() < 2
+
+
+def test_detail_needs_the_reconstruction(case):
+    picture, portrait, _, labels = case
+    with pytest.raises(ValueError, match="reconstruction"):
+        composite(picture, portrait, labels, QUAD, detail=0.5)
