@@ -7,11 +7,13 @@
     python project.py avatar.png -o out --mesh head.obj --texture skin.png
 
 For every picture: OUT/NAME/composite.SUFFIX of the picture's own format, OUT/NAME/sheet.png and, for each face N,
-faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_mask.png and faceN_w_plus.npz; OUT/results.html,
-OUT/sheet.png and OUT/report.json show and say what was done and how well. With --mesh, OUT/texture/ holds the avatar's
-texture, refined with the composite (scripts/refine_texture.py). The same command again does what is missing.
+faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_result.png, faceN_mask.png and faceN_w_plus.npz;
+OUT/results.html, OUT/sheet.png and OUT/report.json show and say what was done and how well. With --mesh,
+OUT/texture/ holds the avatar's texture, refined with the composite (scripts/refine_texture.py). The same command again does what is missing,
+and with another finish (--blend, --detail, --strength) inverts nothing anew.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -27,6 +29,13 @@ def which_faces(context, parameter, value):
     if not value.isdecimal():
         raise click.BadParameter("write largest, all, or the index of a face (0 is the largest)")
     return int(value)
+
+
+def finite(context, parameter, value):
+    """A number; click's ranges let NaN pass."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number")
+    return value
 
 
 @click.command(help=__doc__, context_settings={"max_content_width": 110})
@@ -92,6 +101,19 @@ def which_faces(context, parameter, value):
     "kept. poisson: gradients only.  [default: the preset's]",
 )
 @click.option(
+    "--detail",
+    type=click.FloatRange(0, 1),
+    callback=finite,
+    help="How much of what the generators do not draw is kept of the picture. 0: the portrait replaces the face, as in "
+    "the paper; 1: the face takes on the change of style alone.  [default: the preset's]",
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, 1.5),
+    callback=finite,
+    help="How far the change goes: 0 is the input, more than 1 exaggerates.  [default: the preset's]",
+)
+@click.option(
     "--mesh",
     type=EXISTING,
     help="Head mesh with UVs of the avatar in the one picture: refine its --texture with the result.",
@@ -121,6 +143,8 @@ def main(
     init,
     compiled,
     blend,
+    detail,
+    strength,
     mesh,
     texture,
     camera,
@@ -151,8 +175,9 @@ def main(
         device = str(processes.start(pick_device(device)))
         bundle = networks(folder, device, compiled)
         chosen_preset = chosen(preset, steps)
-        if blend is not None:
-            chosen_preset = replace(chosen_preset, finish=replace(chosen_preset.finish, blend=blend))
+        given_finish = {"blend": blend, "detail": detail, "strength": strength}
+        given_finish = {name: value for name, value in given_finish.items() if value is not None}
+        chosen_preset = replace(chosen_preset, finish=replace(chosen_preset.finish, **given_finish))
         options = Options(
             preset=chosen_preset,
             name=preset if steps is None else None,

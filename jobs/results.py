@@ -10,7 +10,7 @@ import json
 from weights.files import written_atomically
 
 SHOWN = 12  # frames of a sequence on sheet and page
-FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "mask.png", "w_plus.npz")
+FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "mask.png", "result.png", "w_plus.npz")
 
 
 def fingerprint(path, settings):
@@ -69,7 +69,7 @@ def overview_row(out, entry):
         shown("input", entry["input"]),
         shown("result", folder / entry["composite"]),
         shown("face: input", folder / f"face{face}_crop.png"),
-        shown("face: result", folder / f"face{face}_portrait.png"),
+        shown("face: result", folder / f"face{face}_result.png"),
     ]
 
 

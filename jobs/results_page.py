@@ -76,7 +76,7 @@ def _picture(out, entry):
     parts += [f'<p class="muted">{html.escape(note)}</p>' for note in entry.get("notes", [])]
     parts.append(_slider(Path(entry["input"]), folder / entry.get("composite", "composite.png")))
     for face in entry["faces"]:
-        figures = [("crop", "face"), ("inversion", "by g_rendering"), ("portrait", "by g_real"), ("mask", "mask")]
+        figures = [("crop", "face"), ("inversion", "by g_rendering"), ("portrait", "by g_real"), ("result", "result")]
         shown = "".join(_figure(folder / f"face{face['face']}_{kind}.png", caption) for kind, caption in figures)
         parts.append(f'<div class="faces">{shown}</div>')
         parts.append(f'<p class="muted">face {face["face"]}: LPIPS {face["lpips"]:.3f}, {face["seconds"]:.1f} s</p>')

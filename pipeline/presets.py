@@ -17,6 +17,8 @@ class Finish:
     """What is done with the two generators' pictures of a face; it costs no inversion."""
 
     blend: str = "harmonized"  # of postprocess.compositing.BLENDS; "paper" is Eq. 5
+    detail: float = 1.0  # d, 0 to 1: how much of what the generators do not draw is kept of the picture
+    strength: float = 1.0  # s, 0 to 1, or up to 1.5 to exaggerate
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,10 @@ class Preset:
     finish: Finish
 
 
+AS_PUBLISHED = Finish("paper", detail=0.0)
+
 PRESETS = {
-    "paper": Preset(Schedule(500), Finish()),
+    "paper": Preset(Schedule(500), AS_PUBLISHED),
     "fast": Preset(Schedule(100, tuning=Tuning(100, lr=1e-3)), Finish()),
     "best": Preset(Schedule(120, tuning=Tuning(300, lr=3e-4)), Finish()),
 }

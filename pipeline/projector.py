@@ -1,5 +1,5 @@
 """From a picture to the picture with real faces: find, align, invert, regenerate, and finish (register, parse,
-composite).
+restore, composite).
 
 `invert_faces` is the slow half and its result, `Inverted`, can be kept; `finish_picture` is the fast one and can be
 called again with other settings. `Projector` is both with a bundle at hand.
@@ -116,15 +116,20 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
 
 
 def finish_picture(inverted, bundle, finish=None):
-    """Register, parse, composite (Eq. 5), measure: the Result of an Inverted by a Finish (None: the default)."""
+    """Register, parse, restore, composite (Eq. 5), measure: the Result of an Inverted. finish: None = the default."""
+    from alignment import crop_face, to_rgb8
+
     finish = finish or Finish()
     composite, placed = put_back(inverted, bundle, finish)
+    pixels = to_rgb8(composite)
+    results = [crop_face(pixels, face.quad, bundle.size) for face in inverted.found]
     faces = [
         FaceResult(
-            measured=measure(inverted, i, placed[i], bundle),
+            measured=measure(inverted, i, placed[i], results[i], bundle, finish),
             crop=inverted.crops[i],
             inversion=inverted.reconstructions[i],
             portrait=inverted.portraits[i],
+            result=results[i],
             mask=placed[i].mask,
             w_plus=inverted.w_plus[i : i + 1],
         )
@@ -156,8 +161,8 @@ def put_back(inverted, bundle, finish):
     picture, crops, portraits = inverted.picture, inverted.crops, inverted.portraits
     quads = [face.quad for face in inverted.found]
 
-    # Register the features on those of the input
-    if finish.blend == "paper":
+    # Register the features on those of the input; where its detail is kept, they stay where they are
+    if finish.blend == "paper" or finish.detail:
         places = [Registration(quad, 0.0) for quad in quads]
     else:
         places = [register(*face) for face in zip(portraits, crops, quads, strict=True)]
@@ -173,7 +178,17 @@ def put_back(inverted, bundle, finish):
     # Composite, the largest face last so that it lies on top
     samples, placed = picture.original.samples, []
     for i in reversed(range(len(quads))):
-        samples, soft = composite(samples, portraits[i], labels[i], places[i].quad, under[i], finish.blend)
+        samples, soft = composite(
+            samples,
+            portraits[i],
+            labels[i],
+            places[i].quad,
+            under[i],
+            finish.blend,
+            inverted.reconstructions[i],
+            finish.detail,
+            finish.strength,
+        )
         placed.append(
             Placed(
                 registration={"move": places[i].move, "refused": places[i].refused},
@@ -185,8 +200,9 @@ def put_back(inverted, bundle, finish):
     return samples, placed[::-1]
 
 
-def measure(inverted, i, placed, bundle):
-    """The Measured of face i, with the warnings that follow from it (warnings.py)."""
+def measure(inverted, i, placed, result, bundle, finish):
+    """The Measured of face i, whose crop of the finished picture is `result`, with the warnings that follow from
+    it (warnings.py)."""
     from alignment import yaw
     from alignment.crop import quad_side
     from metrics.identity import embedding, identity_distance
@@ -201,8 +217,9 @@ def measure(inverted, i, placed, bundle):
         yaw=None if face.landmarks is None else round(yaw(face.landmarks), 1),
         seconds=inverted.seconds,
         tuned=inverted.tuned,
+        detail=finish.detail,
         lpips=inverted.lpips[i],
-        identity=identity_distance(embedding(inverted.crops[i]), embedding(inverted.portraits[i])),
+        identity=identity_distance(embedding(inverted.crops[i]), embedding(result)),
         registration=placed.registration,
         hidden=placed.hidden,
         worn=placed.worn,

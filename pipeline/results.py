@@ -5,6 +5,8 @@ from pathlib import Path
 
 from .kept import RECORD, keep
 
+FINISHED = ("mask", "result")  # a face's pictures that another finish changes
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -18,8 +20,9 @@ class Measured:
     yaw: float | None  # degrees, where landmarks are known
     seconds: float  # of the inversion
     tuned: bool  # whether the inversion ended with pivotal tuning
+    detail: float  # that was kept of the picture
     lpips: float  # between crop and g_rendering's picture
-    identity: float  # dlib distance of crop and portrait
+    identity: float  # dlib distance of the face before and after, both as the crop shows it
     registration: dict  # "move", "refused"
     hidden: float  # share of the face that something lies in front of
     worn: dict  # {class: share of the crop} of glasses and hats
@@ -34,6 +37,7 @@ class FaceResult:
     crop: object  # uint8 [R, R, 3], what was inverted
     inversion: object  # the same by g_rendering
     portrait: object  # the same by g_real
+    result: object  # the same of the finished picture
     mask: object  # uint8 [H, W], of the whole picture; 0 only where nothing changed
     w_plus: object  # float32 [1, num_ws, w_dim]
 
@@ -61,8 +65,9 @@ class Result:
         if not (folder / RECORD).is_file():
             keep(folder, self.inverted)
         (folder / "report.json").unlink(missing_ok=True)
-        for stale in (*folder.glob("face*_mask.png"), *folder.glob("composite.*")):
-            stale.unlink(missing_ok=True)
+        for pattern in ("composite.*", *(f"face*_{kind}.png" for kind in FINISHED)):
+            for stale in folder.glob(pattern):
+                stale.unlink(missing_ok=True)
         rows = []
         before, after = self.picture.pixels, to_rgb8(self.composite)
         for face in self.faces:
@@ -77,7 +82,8 @@ class Result:
                     ("in the picture: after", after[top:bottom, left:right]),
                 ]
             )
-            write_png(folder / f"face{face.measured.face}_mask.png", face.mask)
+            for kind in FINISHED:
+                write_png(folder / f"face{face.measured.face}_{kind}.png", getattr(face, kind))
         rows.append([("before", before), ("after", after)])
         written = write_original(folder / "composite", self.picture.original, self.composite)
         write_png(folder / "sheet.png", contact_sheet(rows))

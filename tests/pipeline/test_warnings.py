@@ -9,7 +9,8 @@ from pipeline.results import Measured
 from pipeline.warnings import face_warnings, load_calibration, worn_shares
 from postprocess.parsing import CLASSES
 
-LIMITS = {"plain": {"lpips": 0.05, "identity": 0.6}, "tuned": {"lpips": 0.03, "identity": 0.6}, "yaw": 40}
+LIMITS = {"plain": {"lpips": 0.05, "identity": 0.6}, "tuned": {"lpips": 0.03, "identity": 0.6}, "yaw": 40,
+          "restored": {"identity": 0.3}}
 FINE = Measured(
     face=0,
     box=None,
@@ -19,6 +20,7 @@ FINE = Measured(
     yaw=-39.0,
     seconds=1.0,
     tuned=False,
+    detail=0.0,
     lpips=0.04,
     identity=0.5,
     registration={},
@@ -36,6 +38,7 @@ def test_nothing_to_warn_of():
 def test_each_warning():
     for change, words in (
         ({"tuned": True}, "poor reconstruction (LPIPS 0.040, usual up to 0.030)"),  # tuning comes closer
+        ({"detail": 1.0, "side": 999.0}, "may not be the same person (dlib distance 0.50, usual up to 0.30"),
         ({"lpips": 0.06}, "poor reconstruction (LPIPS 0.060, usual up to 0.050)"),
         ({"identity": 0.7}, "may not be the same person (dlib distance 0.70"),
         ({"yaw": -41.0}, "turned by 41 degrees"),
