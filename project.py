@@ -9,8 +9,9 @@
 For every picture: OUT/NAME/composite.SUFFIX of the picture's own format, OUT/NAME/sheet.png and, for each face N,
 faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_result.png, faceN_mask.png and faceN_w_plus.npz;
 OUT/results.html, OUT/sheet.png and OUT/report.json show and say what was done and how well. With --mesh,
-OUT/texture/ holds the avatar's texture, refined with the composite (scripts/refine_texture.py). The same command again does what is missing,
-and with another finish (--blend, --detail, --strength) inverts nothing anew.
+OUT/texture/ holds the avatar's texture, refined with the composite (scripts/refine_texture.py).
+The same command again does what is missing, and with another finish (--blend, --detail, --strength) inverts nothing
+anew.
 """
 
 import math
@@ -38,7 +39,26 @@ def finite(context, parameter, value):
     return value
 
 
-@click.command(help=__doc__, context_settings={"max_content_width": 110})
+class InGroups(click.Command):
+    """A command whose options are listed in the order of the method."""
+
+    groups = {
+        "Find": ("faces", "landmarks", "quad", "sequence"),
+        "Invert": ("preset", "steps", "init", "compiled"),
+        "Finish": ("blend", "detail", "strength"),
+        "Texture": ("mesh", "texture", "camera", "rounds"),
+    }
+
+    def format_options(self, context, formatter):
+        grouped = {name for names in self.groups.values() for name in names}
+        rest = [parameter.name for parameter in self.get_params(context) if parameter.name not in grouped]
+        for title, names in ({"Options": rest} | self.groups).items():
+            parameters = [p for p in self.get_params(context) if p.name in names and isinstance(p, click.Option)]
+            with formatter.section(title):
+                formatter.write_dl([record for p in parameters if (record := p.get_help_record(context))])
+
+
+@click.command(cls=InGroups, help=__doc__, context_settings={"max_content_width": 110})
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Output folder.")
 @click.option(
@@ -47,7 +67,6 @@ def finite(context, parameter, value):
     type=click.Path(file_okay=False),
     help="Folder with g_real, g_rendering, perceptual and parser .safetensors.  [default: the embedded demo bundle]",
 )
-# Find
 @click.option(
     "--faces",
     default="all",
@@ -77,7 +96,6 @@ def finite(context, parameter, value):
     help="The pictures, in the order of the numbers in their names, are frames of one turntable or video: faces are "
     "followed, steadied, inverted from the frame before.",
 )
-# Invert
 @click.option(
     "--preset",
     default="fast",
@@ -93,7 +111,6 @@ def finite(context, parameter, value):
     help="w_plus.npz to start from, not the mean latent.",
 )
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the networks of the inversion first.")
-# Finish
 @click.option(
     "--blend",
     type=click.Choice(["harmonized", "paper", "poisson"]),
@@ -121,7 +138,6 @@ def finite(context, parameter, value):
 @click.option("--texture", type=EXISTING, help="The mesh's present texture.")
 @click.option("--camera", type=EXISTING, help="JSON; of the picture and --mesh.  [default: solved from landmarks]")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of the texture's refinement.")
-# Where
 @click.option(
     "--workers",
     default=1,
