@@ -11,7 +11,7 @@ Coordinates are (x, y) in picture pixels with the centre of the first pixel at (
 """
 
 from .crop import crop_face, crop_face_quickly, ffhq_quad, quad_side
-from .detect import AlignmentError, Face, detect_faces
+from .detect import AlignmentError, Face, detect_faces, detect_faces_turned
 from .faces import Found, find_faces, read_landmarks
 from .formats import PICTURE_SUFFIXES, PictureError, open_image
 from .originals import Original, write_original
@@ -33,6 +33,7 @@ __all__ = [
     "crop_face",
     "crop_face_quickly",
     "detect_faces",
+    "detect_faces_turned",
     "ffhq_quad",
     "find_faces",
     "open_image",

@@ -33,7 +33,7 @@ SUFFIXES = {  # Pillow's name of a format -> the suffixes it goes by
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
-    "BMP": (".bmp", ".dib"),
+    "BMP": (".bmp",),
     "GIF": (".gif",),
     "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx", ".jpc", ".j2c"),
     "AVIF": (".avif",),
