@@ -12,15 +12,18 @@ Coordinates are (x, y) in picture pixels with the centre of the first pixel at (
 
 from .arrays import as_picture
 from .crop import crop_face, crop_face_quickly, ffhq_quad, quad_side
-from .detect import AlignmentError, Face, detect_faces
+from .detect import AlignmentError, Face, detect_faces, detect_faces_turned
 from .faces import Found, find_faces, read_landmarks
-from .originals import Original, to_rgb8, write_original
+from .formats import PICTURE_SUFFIXES, PictureError, open_image
+from .originals import Original, write_original
 from .paste import paste_face, warp_to_picture
-from .pictures import Picture, PictureError, read_picture, write_png
+from .pictures import Picture, read_picture, write_png
 from .pose import yaw
 from .registration import Registration, register
+from .samples import to_rgb8
 
 __all__ = [
+    "PICTURE_SUFFIXES",
     "AlignmentError",
     "Face",
     "Found",
@@ -32,8 +35,10 @@ __all__ = [
     "crop_face",
     "crop_face_quickly",
     "detect_faces",
+    "detect_faces_turned",
     "ffhq_quad",
     "find_faces",
+    "open_image",
     "paste_face",
     "quad_side",
     "read_landmarks",
