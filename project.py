@@ -175,7 +175,7 @@ def main(
             raise click.ClickException("--mesh and --texture (and --camera) belong together")
         if sequence and int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise click.ClickException("--sequence goes from frame to frame; start it without torchrun")
-        pictures = find_pictures(inputs)
+        pictures = find_pictures(inputs, out)
         if mesh is not None and len(pictures) != 1:
             raise click.ClickException(f"--mesh belongs to one picture, but there are {len(pictures)}")
         pictures = natural_order(pictures) if sequence else pictures

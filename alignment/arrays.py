@@ -3,8 +3,10 @@
 import numpy as np
 from PIL import Image, ImageOps
 
-from .originals import Original, to_rgb8
-from .pictures import SMALLEST_SIDE, Picture, PictureError
+from .formats import PictureError
+from .originals import Original
+from .pictures import SMALLEST_SIDE, Picture
+from .samples import to_rgb8
 
 
 def as_picture(given):

@@ -11,7 +11,7 @@ import struct
 import warnings
 from pathlib import Path
 
-from PIL import (
+from PIL import (  # noqa: F401 - a plugin registers its format when it is imported
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,

@@ -92,12 +92,15 @@ def aligned_pictures(folder):
     """[(path, name)] of a folder of aligned portraits; raises ClickException where there are none, or names clash."""
     if not Path(folder).is_dir():
         raise click.ClickException(f"{folder}: no such folder; give a folder of aligned portraits")
+    from alignment.names import shown
+
     pictures = find_pictures([folder])
     for path, name in pictures:
         if name != path.stem:
-            raise click.ClickException(f"{path}: another picture has the same name but for its suffix; rename one")
-        if name == "sheet":
-            raise click.ClickException(f"{path}: sheet is the name of the contact sheets; rename or remove it")
+            raise click.ClickException(
+                f"{shown(path)}: its results cannot have its name, which another picture, a report or a file system "
+                "claims; rename it"
+            )
     return pictures
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from alignment.evenly import evenly
-from jobs.inputs import PICTURES
+from alignment.formats import PICTURE_SUFFIXES
 from weights.files import written_atomically
 
 from .systems import CARD
@@ -41,10 +41,10 @@ def pictures_in(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"{folder}: no such folder; check the path")
-    inside = sorted(path for path in folder.glob("*/composite.*") if path.suffix.lower() in PICTURES)
+    inside = sorted(path for path in folder.glob("*/composite.*") if path.suffix.lower() in PICTURE_SUFFIXES)
     named = [(path.parent.name, path) for path in inside]
     if not named:
-        named = [(path.stem, path) for path in sorted(folder.iterdir()) if path.suffix.lower() in PICTURES]
+        named = [(path.stem, path) for path in sorted(folder.iterdir()) if path.suffix.lower() in PICTURE_SUFFIXES]
     if not named:
         raise StudyError(
             f"{folder}: holds no pictures; give a folder with NAME.png files or an out folder of project.py"

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import click
 
-from jobs.inputs import PICTURES, find_pictures
+from alignment.formats import PICTURE_SUFFIXES
+from jobs.inputs import find_pictures
 from weights.files import written_atomically
 
 CARD = "system.json"
@@ -82,7 +83,7 @@ def _results_folder(folder):
     if (folder / "inference_results").is_dir():
         folder = folder / "inference_results"
     steps = [path for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()]
-    if steps and not any(path.suffix.lower() in PICTURES for path in folder.iterdir()):
+    if steps and not any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir()):
         folder = max(steps, key=lambda path: int(path.name))
     return folder, False
 

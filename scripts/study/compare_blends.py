@@ -39,7 +39,7 @@ def main(inputs, out, folder, preset, device):
     device = pick_device(device)
     bundle, name_of_preset, preset = load_bundle(folder, device), preset, PRESETS[preset]
     rows, sheet = [], []
-    pictures = find_pictures(inputs)
+    pictures = find_pictures(inputs, out)
     bar = tqdm(total=len(pictures) * preset.schedule.length, unit="step")
     for number, (path, name) in enumerate(pictures):
         bar.set_description(name[:24])

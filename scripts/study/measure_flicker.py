@@ -36,7 +36,7 @@ def main(inputs, out, folder, blend, preset, steps, device):
 
     bundle, settings = load_bundle(folder, pick_device(device)), chosen(preset, steps)
     settings = replace(settings, finish=replace(settings.finish, blend=blend))
-    pictures = natural_order(find_pictures(inputs))
+    pictures = natural_order(find_pictures(inputs, out))
     reports = {}
     for name in ("separate", "sequence"):
         options = Options(settings, preset, faces="largest", sequence=name == "sequence")

@@ -175,7 +175,7 @@ def test_folder_of_nothing_or_of_two_alike(folder, tmp_path):
     with pytest.raises(click.ClickException, match="a.jpg: another picture has the same name"):
         aligned_pictures(folder)
     (folder / "a.jpg").rename(folder / "sheet.jpg")
-    with pytest.raises(click.ClickException, match="sheet.jpg: sheet is the name of"):
+    with pytest.raises(click.ClickException, match="sheet.jpg: its results cannot have its name"):
         aligned_pictures(folder)
 
 
