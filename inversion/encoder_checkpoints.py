@@ -10,8 +10,8 @@ import torch
 
 from stylegan2.checkpoints import CheckpointError
 from stylegan2.checkpoints.rosinality import build_generator
-from weights.networks import filled
-from weights.torch_files import read, state_of
+from weights.networks import filled, state_of
+from weights.torch_files import read
 
 from .encoder import Encoder
 
@@ -86,4 +86,3 @@ def _build(path, state, method, cumulative):
 
 def _under(state, prefix):
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-

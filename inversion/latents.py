@@ -1,5 +1,5 @@
-"""Read w+ latents that were kept: our own `w_plus.npz`, what projectors write (`w` in an .npz), an .npy of numbers, and the
-`.pt` of PTI, one tensor. Nothing in a file is executed, and no more is read than it holds."""
+"""Read w+ latents that were kept: our own `w_plus.npz`, what projectors write (`w` in an .npz), an .npy of numbers, and
+the `.pt` of PTI, one tensor. Nothing in a file is executed, and no more is read than it holds."""
 
 import zipfile
 from pathlib import Path

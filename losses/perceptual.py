@@ -18,8 +18,8 @@ from torch.nn.functional import max_pool2d
 
 import weights
 from weights import WeightsError
-from weights.networks import filled
-from weights.torch_files import read, state_of
+from weights.networks import filled, state_of
+from weights.torch_files import read
 
 
 def lpips_features(activation, channel_weights):

@@ -12,8 +12,8 @@ from torch.nn.functional import cosine_similarity, interpolate, normalize
 
 import weights
 from weights.files import check_regular
-from weights.networks import filled
-from weights.torch_files import read, state_of
+from weights.networks import filled, state_of
+from weights.torch_files import read
 
 FILE = Path(weights.__file__).parent / "downloads" / "CurricularFace_Backbone.pth"
 SIDE = 112

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, max_pool2d
 
 import weights
-from weights.networks import filled
-from weights.torch_files import read, state_of
+from weights.networks import filled, state_of
+from weights.torch_files import read
 
 CLASSES = [
     "background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "ear_r",

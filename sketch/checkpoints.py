@@ -13,9 +13,9 @@ import weights
 from sketch.network import SketchExtractor
 from weights import WeightsError
 from weights.files import REMEDY
-from weights.networks import filled
+from weights.networks import filled, state_of
 from weights.pickles import Array
-from weights.torch_files import read, state_of
+from weights.torch_files import read
 
 WHAT = "the DeepFaceEditing sketch generator (photo to sketch)"
 

@@ -9,7 +9,6 @@ import copy
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import stylegan2.checkpoints

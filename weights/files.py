@@ -36,8 +36,8 @@ def first_line(error, limit=200):
 def written_atomically(path):
     """Yields a temporary path beside `path` to write to; it becomes `path` when the block ends without an error.
 
-    Missing folders are made. After an error, or a crash, whatever `path` held before is untouched. The temporary file is
-    there already, empty: created under a name that nobody can guess, so never through a link that somebody planted.
+    Missing folders are made. After an error, or a crash, whatever `path` held before is untouched. The temporary file
+    is there already, empty: created under a name that nobody can guess, so never through a link that somebody planted.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,16 +11,28 @@ from torch.nn.modules import module as modules
 from . import check_finite
 from .files import REMEDY, WeightsError, first_line
 
-FAILURES = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, ZeroDivisionError, AssertionError,
-            OverflowError, RecursionError, MemoryError)  # fmt: skip  what wrong arguments of a network can end in
+# what wrong arguments of a network can end in
+FAILURES = (
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    AttributeError,
+    IndexError,
+    ZeroDivisionError,
+    AssertionError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+)
 
 
 def filled(path, build, tensors, what, absent=None):
     """build() with `tensors` {name: tensor} as its weights, float32 on the CPU, in eval mode, without gradients.
 
-    what: the network's name in errors. absent: function of the names that are wanted ({name: tensor without memory}) and
-    not in `tensors`, which gives {name: tensor} for those the file may leave out. Raises WeightsError, naming `path`, what
-    was found, what is expected and the first name that differs, in one short line.
+    what: the network's name in errors. absent: function of the names that are wanted ({name: tensor without memory})
+    and not in `tensors`, which gives {name: tensor} for those the file may leave out. Raises WeightsError, naming
+    `path`, what was found, what is expected and the first name that differs, in one short line.
     """
     network = skeleton(path, build, len(tensors), what)
     wanted = network.state_dict()
@@ -37,7 +49,9 @@ def filled(path, build, tensors, what, absent=None):
     for name, tensor in tensors.items():
         held -= tensor.numel() * wanted[name].element_size()
         if held < 0:
-            raise WeightsError(f"{path}: does not hold {what}: it repeats its data to more than the file holds; {REMEDY}")
+            raise WeightsError(
+                f"{path}: does not hold {what}: it repeats its data to more than the file holds; {REMEDY}"
+            )
         own = tensor.to(wanted[name].dtype)
         memory = own.untyped_storage()
         alone = memory.data_ptr() not in shared and memory.nbytes() == own.numel() * own.element_size()
@@ -59,7 +73,8 @@ def _bounded(names):
 
 
 def skeleton(path, build, count, what):
-    """build() on the meta device; WeightsError if it fails or wants many more tensors than `count`, those in the file."""
+    """build() on the meta device; WeightsError if it fails or wants many more tensors than `count`, those in the
+    file."""
     try:
         with _at_most(4 * count + 64), torch.device("meta"):
             return build()
@@ -78,8 +93,10 @@ def _at_most(limit):
         if count > limit:
             raise ValueError("it describes more layers than the file holds")
 
-    hooks = [modules.register_module_parameter_registration_hook(counted),
-             modules.register_module_buffer_registration_hook(counted)]  # fmt: skip
+    hooks = [
+        modules.register_module_parameter_registration_hook(counted),
+        modules.register_module_buffer_registration_hook(counted),
+    ]
     try:
         yield
     finally:
@@ -108,3 +125,26 @@ def _shape(tensor):
 
 def _short(name):
     return name if len(name) <= 40 else f"{name[:18]}...{name[-18:]}"
+
+
+def state_of(content, anchor, path, what):
+    """{name: tensor} of the network in `content`, as people save it: as it is, or one or two dictionaries deeper
+    ({"state_dict": ...}), with any prefix before all names ("module.", "_orig_mod.").
+
+    anchor: the name of a tensor that every such network has, by which it is found. Tensors that do not stand under the
+    same prefix are left out. Raises WeightsError, naming `path` and `what` was looked for.
+    """
+    layer = [content] if isinstance(content, dict) else []
+    for _ in range(3):
+        for state in layer[:100]:
+            names = [n for n, t in state.items() if isinstance(n, str) and torch.is_tensor(t)]
+            found = [name for name in names if name == anchor or name.endswith("." + anchor)]
+            if found:
+                prefix = min(found, key=len).removesuffix(anchor)
+                return {name.removeprefix(prefix): state[name] for name in names if name.startswith(prefix)}
+        layer = [value for state in layer[:100] for value in state.values() if isinstance(value, dict)]
+    found = f"a {type(content).__name__}"
+    if isinstance(content, dict):
+        names = [str(name)[:30] for name in list(content)[:3] if isinstance(name, str | int)]
+        found = f"{len(content)} entries ({', '.join(names)}{', ...' if len(content) > 3 else ''})"
+    raise WeightsError(f"{path}: does not hold {what}: found {found}, expected a tensor {anchor}; {REMEDY}")

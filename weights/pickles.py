@@ -1,20 +1,17 @@
 """Read a pickle as data. Nothing in the file is executed: every name it asks for is replaced by an inert stand-in from
 an explicit list, and a name outside that list ends the reading.
 
-The pure-Python unpickler is used on purpose: it allocates no more than the file holds, and each of its operations can be
-held to what a file of plain values needs. Keys of dictionaries are plain, so that nothing nested is ever hashed; only our
-own stand-ins take a state; stand-ins themselves cannot be changed.
+The pure-Python unpickler is used on purpose: it allocates no more than the file holds, and each of its operations can
+be held to what a file of plain values needs. Keys of dictionaries are plain, so that nothing nested is ever hashed;
+only our own stand-ins take a state; stand-ins themselves cannot be changed.
 """
 
-import io
 import pickle
 import struct
 from math import prod
 
 import numpy as np
 import torch
-
-from .files import REMEDY, WeightsError, first_line
 
 STORAGES = {
     "DoubleStorage": torch.float64,
@@ -28,10 +25,7 @@ STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-DTYPES = {name: getattr(torch, name) for name in (
-    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"
-)}  # fmt: skip
-LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # first object of an old torch.save stream
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in STORAGES.values()}
 PLAIN = str | int | float | bytes | None
 
 
@@ -65,32 +59,6 @@ class Dtype:
         return np.dtype(self.order + self.code)
 
 
-def loads(data, path, known=None):
-    """The object in `data` (bytes of a pickle): dicts, lists, tuples, strings, numbers, tensors, arrays (`Array`) and
-    what `known` makes, {(module, name): function}. `path` is only named in errors. Raises WeightsError.
-    """
-    with refusing(path):
-        return Unpickler(io.BytesIO(data), known).load()
-
-
-class refusing:
-    """A context in which any failure becomes a WeightsError that names `path`: damaged data can fail anywhere."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, _):
-        if isinstance(error, WeightsError) or not isinstance(error, Exception):
-            return
-        if isinstance(error, RecursionError | MemoryError):
-            raise WeightsError(f"{self.path}: nested too deeply or too large for a checkpoint; {REMEDY}") from error
-        reason = first_line(error, 120)
-        raise WeightsError(f"{self.path}: not a checkpoint that can be read safely ({reason}); {REMEDY}") from error
-
-
 class Unpickler(pickle._Unpickler):
     """Resolves names to stand-ins. storage: function of a persistent id of torch.save that gives a 1-D tensor."""
 
@@ -107,7 +75,9 @@ class Unpickler(pickle._Unpickler):
             return STORAGES[name]
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
-        raise pickle.UnpicklingError(f"it asks for {module[:40]}.{name[:40]}, which is not on the list of harmless names")
+        raise pickle.UnpicklingError(
+            f"it asks for {module[:40]}.{name[:40]}, which is not on the list of harmless names"
+        )
 
     def persistent_load(self, pid):
         if self.storage is None:
@@ -133,7 +103,7 @@ class Unpickler(pickle._Unpickler):
         if isinstance(target, Attributes) and isinstance(state, dict):
             target.update(state)
         elif isinstance(target, Array) and type(state) is tuple and len(state) == 5 and isinstance(state[2], Dtype):
-            target.fill(_sizes(state[1]), state[2].value, state[3] is True, state[4])
+            target.fill(sizes(state[1]), state[2].value, state[3] is True, state[4])
         elif isinstance(target, Dtype) and type(state) is tuple and len(state) > 1 and state[1] in ("<", "|", ">", "="):
             target.order = state[1]
         elif type(target) is not dict:  # the attributes of an OrderedDict are left out
@@ -171,15 +141,31 @@ class Unpickler(pickle._Unpickler):
         raise pickle.UnpicklingError("an operation that plain data does not need")
 
     dispatch = dict(pickle._Unpickler.dispatch)
-    for opcode in (pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.FROZENSET,
-                   pickle.NEXT_BUFFER, pickle.READONLY_BUFFER):  # fmt: skip
+    for opcode in (
+        pickle.EXT1,
+        pickle.EXT2,
+        pickle.EXT4,
+        pickle.INST,
+        pickle.OBJ,
+        pickle.NEWOBJ_EX,
+        pickle.FROZENSET,
+        pickle.NEXT_BUFFER,
+        pickle.READONLY_BUFFER,
+    ):
         dispatch[opcode[0]] = refuse
     dispatch |= {
-        pickle.EMPTY_SET[0]: load_empty_set, pickle.ADDITEMS[0]: load_appends,
-        pickle.REDUCE[0]: load_reduce, pickle.NEWOBJ[0]: load_newobj, pickle.BUILD[0]: load_build,
-        pickle.SETITEM[0]: load_setitem, pickle.SETITEMS[0]: load_setitems, pickle.DICT[0]: load_dict,
-        pickle.APPEND[0]: load_append, pickle.APPENDS[0]: load_appends, pickle.BYTEARRAY8[0]: load_bytearray8,
-    }  # fmt: skip
+        pickle.EMPTY_SET[0]: load_empty_set,
+        pickle.ADDITEMS[0]: load_appends,
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_newobj,
+        pickle.BUILD[0]: load_build,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+        pickle.APPEND[0]: load_append,
+        pickle.APPENDS[0]: load_appends,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }
 
 
 def _put(target, pairs):
@@ -197,7 +183,7 @@ def _dictionary(pairs=()):
     return result
 
 
-def _sizes(values):
+def sizes(values):
     values = [int(value) for value in values]
     if min(values, default=0) < 0 or len(values) > 64:
         raise pickle.UnpicklingError("a tensor of impossible shape")
@@ -208,7 +194,7 @@ def rebuilt(storage, offset, size, stride, *_):
     """A tensor over a storage, a 1-D tensor. It shares the storage, and never has more elements than that."""
     if not torch.is_tensor(storage) or storage.ndim != 1:
         raise pickle.UnpicklingError("a tensor without a storage")
-    (offset,), size, stride = _sizes([offset]), _sizes(size), _sizes(stride)
+    (offset,), size, stride = sizes([offset]), sizes(size), sizes(stride)
     if len(size) != len(stride):
         raise pickle.UnpicklingError("a tensor of impossible shape")
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
@@ -221,59 +207,6 @@ def _parameter(data, *_):
     if not torch.is_tensor(data):
         raise pickle.UnpicklingError("a parameter that is no tensor")
     return data
-
-
-def storage_id(pid):
-    """(dtype, key, number of elements) that torch.save wrote for a storage."""
-    if type(pid) is not tuple or len(pid) < 5 or pid[0] != "storage" or not isinstance(pid[1], torch.dtype):
-        raise pickle.UnpicklingError("a storage of unknown type")
-    if not isinstance(pid[2], str) or (len(pid) > 5 and pid[5] is not None):
-        raise pickle.UnpicklingError("a storage of unknown kind")
-    return pid[1], pid[2], *_sizes([pid[4]])
-
-
-def read_legacy(stream, size, known=None, embedded=False):
-    """The object of an old torch.save stream whose magic number has been read: protocol version, system, the object,
-    the keys of its storages, and their element counts and values. `size`: bytes in the stream.
-
-    embedded: a stream inside a pickle, which holds one storage in place of the object.
-    """
-    for _ in range(2):
-        Unpickler(stream).load()
-    storages, free = {}, size
-
-    def storage(pid):
-        nonlocal free
-        dtype, key, count = storage_id(pid)
-        if key not in storages:
-            free -= count * dtype.itemsize
-            if free < 0:
-                raise pickle.UnpicklingError("a storage larger than the file")
-            storages[key] = torch.empty(count, dtype=dtype)
-        return storages[key]
-
-    content = Unpickler(stream, known, storage).load()
-    keys = Unpickler(stream).load()
-    if type(keys) is not list or not all(isinstance(key, str) for key in keys) or set(keys) != set(storages):
-        raise pickle.UnpicklingError("storages that do not fit the tensors")
-    for key in keys:
-        target = storages[key]
-        (count,) = struct.unpack("<q", stream.read(8))
-        raw = stream.read(target.numel() * target.element_size())
-        if count != target.numel() or len(raw) != count * target.element_size():
-            raise pickle.UnpicklingError("a storage that ends early")
-        if count:
-            target.copy_(torch.frombuffer(bytearray(raw), dtype=target.dtype))
-    if embedded and (not torch.is_tensor(content) or content.ndim != 1):
-        raise pickle.UnpicklingError("an embedded storage that is none")
-    return content
-
-
-def _load_storage(data):
-    stream = io.BytesIO(data)
-    if Unpickler(stream).load() != LEGACY_MAGIC:
-        raise pickle.UnpicklingError("an embedded storage of unknown format")
-    return read_legacy(stream, len(data), embedded=True)
 
 
 def _scalar(dtype, data=b""):
@@ -294,7 +227,7 @@ def _array(*_):
 
 def _array_from_buffer(data, dtype, shape, order):
     array = Array()
-    array.fill(_sizes(shape), dtype.value, order == "F", data)
+    array.fill(sizes(shape), dtype.value, order == "F", data)
     return array
 
 
@@ -320,8 +253,11 @@ def _device(*_):
     return None  # all is read to the CPU
 
 
-MODULES = {"numpy.core.multiarray": "numpy._core.multiarray", "numpy.core.numeric": "numpy._core.numeric",
-           "__builtin__": "builtins"}  # fmt: skip
+MODULES = {
+    "numpy.core.multiarray": "numpy._core.multiarray",
+    "numpy.core.numeric": "numpy._core.numeric",
+    "__builtin__": "builtins",
+}
 NAMES = {
     ("collections", "OrderedDict"): _dictionary,
     ("builtins", "set"): _list,
@@ -332,7 +268,6 @@ NAMES = {
     ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
     ("torch._utils", "_rebuild_tensor"): rebuilt,
     ("torch._utils", "_rebuild_tensor_v2"): rebuilt,
-    ("torch.storage", "_load_from_bytes"): _load_storage,
     ("torch", "Size"): _list,
     ("torch", "device"): _device,
     ("numpy._core.multiarray", "scalar"): _scalar,

@@ -4,7 +4,8 @@
     g_rendering = load_generator(roles.find(folder, "g_rendering", given=snapshot))
 
 The loaders (stylegan2.checkpoints.load_generator, losses.perceptual.load_perceptual, postprocess.parsing.load_parser,
-sketch.checkpoints.load_sketch_extractor) take whatever is found here. `scripts/download_weights.py` fills such a folder.
+sketch.checkpoints.load_sketch_extractor) take whatever is found here. `scripts/download_weights.py` fills such a
+folder.
 """
 
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ ROLES = {
 def find(folder, role, given=None):
     """The file of `role` (a key of ROLES) in `folder`; None = the embedded bundle.
 
-    given: a file that is to be used instead, or a run folder of train.py, for its snapshot. Only existence is looked at.
-    Raises WeightsError that says which names were looked for, where, and what to do.
+    given: a file that is to be used instead, or a run folder of train.py, for its snapshot. Only existence is looked
+    at. Raises WeightsError that says which names were looked for, where, and what to do.
     """
     names, remedy = ROLES[role].names, ROLES[role].remedy
     if given is not None:
@@ -52,7 +53,9 @@ def find(folder, role, given=None):
         return path
     folder = Path(folder or DEMO)
     if not folder.is_dir():
-        raise WeightsError(f"{folder}: no such folder of weights; give an existing one, or none for the embedded bundle")
+        raise WeightsError(
+            f"{folder}: no such folder of weights; give an existing one, or none for the embedded bundle"
+        )
     for name in names:
         for path in sorted(folder.glob(name)):
             if path.is_file():

@@ -1,15 +1,19 @@
-"""Read what torch.save wrote, in any of its three layouts, or a plain pickle, as data: nothing in a file is executed, and
-no more is allocated than the file holds (weights/pickles.py)."""
+"""Read what torch.save wrote, in any of its three layouts, or a plain pickle, as data: nothing in a file is executed,
+and no more is allocated than the file holds (weights/pickles.py)."""
 
+import io
 import os
 import pickle
+import struct
 import tarfile
 import zipfile
 
 import torch
 
-from .files import REMEDY, WeightsError, check_regular
-from .pickles import LEGACY_MAGIC, Unpickler, read_legacy, refusing, storage_id
+from .files import REMEDY, WeightsError, check_regular, first_line
+from .pickles import Unpickler, sizes
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # first object of an old torch.save stream
 
 
 def read(path, known=None):
@@ -26,9 +30,43 @@ def read(path, known=None):
             return _read_tar(path)
         file.seek(0)
         size = os.fstat(file.fileno()).st_size
-        stream = _Stream(file, size)
-        content = Unpickler(stream, known).load()
-        return read_legacy(stream, size, known) if content == LEGACY_MAGIC and type(content) is int else content
+        return _content(_Stream(file, size), size, known)
+
+
+def loads(data, path, known=None):
+    """The object in `data` (bytes of a pickle): dicts, lists, tuples, strings, numbers, tensors, arrays (`Array`) and
+    what `known` makes, {(module, name): function}. `path` is only named in errors. Raises WeightsError.
+    """
+    with refusing(path):
+        return _content(io.BytesIO(data), len(data), known)
+
+
+class refusing:
+    """A context in which any failure becomes a WeightsError that names `path`: damaged data can fail anywhere."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, _):
+        if isinstance(error, WeightsError) or not isinstance(error, Exception):
+            return
+        if isinstance(error, RecursionError | MemoryError):
+            raise WeightsError(f"{self.path}: nested too deeply or too large for a checkpoint; {REMEDY}") from error
+        reason = first_line(error, 120)
+        raise WeightsError(f"{self.path}: not a checkpoint that can be read safely ({reason}); {REMEDY}") from error
+
+
+def _content(stream, size, known):
+    """A pickle, or the layout of torch.save before 2020: pickles one after the other, then the numbers."""
+    content = Unpickler(stream, _known(known)).load()
+    return _read_legacy(stream, size, known) if type(content) is int and content == LEGACY_MAGIC else content
+
+
+def _known(known):
+    return {("torch.storage", "_load_from_bytes"): _load_storage} | (known or {})
 
 
 class _Stream:
@@ -62,7 +100,7 @@ def _read_zip(path, known):
         storages = {}
 
         def storage(pid):
-            dtype, key, count = storage_id(pid)
+            dtype, key, count = _storage_id(pid)
             if key not in storages:
                 info = members[f"{root}data/{key}"]
                 if info.file_size != count * dtype.itemsize:
@@ -74,7 +112,7 @@ def _read_zip(path, known):
             return storages[key]
 
         with archive.open(root + "data.pkl") as stream:
-            return Unpickler(stream, known, storage).load()
+            return Unpickler(stream, _known(known), storage).load()
 
 
 def _read_tar(path):
@@ -87,24 +125,54 @@ def _read_tar(path):
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def state_of(content, anchor, path, what):
-    """{name: tensor} of the network in `content`, as people save it: as it is, or one or two dictionaries deeper
-    ({"state_dict": ...}), with any prefix before all names ("module.", "_orig_mod.").
+def _storage_id(pid):
+    """(dtype, key, number of elements) that torch.save wrote for a storage."""
+    if type(pid) is not tuple or len(pid) < 5 or pid[0] != "storage" or not isinstance(pid[1], torch.dtype):
+        raise pickle.UnpicklingError("a storage of unknown type")
+    if not isinstance(pid[2], str) or (len(pid) > 5 and pid[5] is not None):
+        raise pickle.UnpicklingError("a storage of unknown kind")
+    return pid[1], pid[2], *sizes([pid[4]])
 
-    anchor: the name of a tensor that every such network has, by which it is found. Tensors that do not stand under the
-    same prefix are left out. Raises WeightsError, naming `path` and `what` was looked for.
+
+def _read_legacy(stream, size, known=None, embedded=False):
+    """The object of an old torch.save stream whose magic number has been read: protocol version, system, the object,
+    the keys of its storages, and their element counts and values. `size`: bytes in the stream.
+
+    embedded: a stream inside a pickle, which holds one storage in place of the object.
     """
-    layer = [content] if isinstance(content, dict) else []
-    for _ in range(3):
-        for state in layer[:100]:
-            names = [n for n, t in state.items() if isinstance(n, str) and torch.is_tensor(t)]
-            found = [name for name in names if name == anchor or name.endswith("." + anchor)]
-            if found:
-                prefix = min(found, key=len).removesuffix(anchor)
-                return {name.removeprefix(prefix): state[name] for name in names if name.startswith(prefix)}
-        layer = [value for state in layer[:100] for value in state.values() if isinstance(value, dict)]
-    found = f"a {type(content).__name__}"
-    if isinstance(content, dict):
-        names = [str(name)[:30] for name in list(content)[:3] if isinstance(name, str | int)]
-        found = f"{len(content)} entries ({', '.join(names)}{', ...' if len(content) > 3 else ''})"
-    raise WeightsError(f"{path}: does not hold {what}: found {found}, expected a tensor {anchor}; {REMEDY}")
+    for _ in range(2):
+        Unpickler(stream).load()
+    storages, free = {}, size
+
+    def storage(pid):
+        nonlocal free
+        dtype, key, count = _storage_id(pid)
+        if key not in storages:
+            free -= count * dtype.itemsize
+            if free < 0:
+                raise pickle.UnpicklingError("a storage larger than the file")
+            storages[key] = torch.empty(count, dtype=dtype)
+        return storages[key]
+
+    content = Unpickler(stream, _known(known), storage).load()
+    keys = Unpickler(stream).load()
+    if type(keys) is not list or not all(isinstance(key, str) for key in keys) or set(keys) != set(storages):
+        raise pickle.UnpicklingError("storages that do not fit the tensors")
+    for key in keys:
+        target = storages[key]
+        (count,) = struct.unpack("<q", stream.read(8))
+        raw = stream.read(target.numel() * target.element_size())
+        if count != target.numel() or len(raw) != count * target.element_size():
+            raise pickle.UnpicklingError("a storage that ends early")
+        if count:
+            target.copy_(torch.frombuffer(bytearray(raw), dtype=target.dtype))
+    if embedded and (not torch.is_tensor(content) or content.ndim != 1):
+        raise pickle.UnpicklingError("an embedded storage that is none")
+    return content
+
+
+def _load_storage(data):
+    stream = io.BytesIO(data)
+    if Unpickler(stream).load() != LEGACY_MAGIC:
+        raise pickle.UnpicklingError("an embedded storage of unknown format")
+    return _read_legacy(stream, len(data), embedded=True)

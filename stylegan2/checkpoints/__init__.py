@@ -6,8 +6,8 @@ argument, so a file is complete by itself. Official StyleGAN2-ADA pickles, a gen
 """
 
 import weights
-from weights.networks import filled
 from weights.files import REMEDY
+from weights.networks import filled
 
 from .official import CLASSES, networks_in
 from .rosinality import read_rosinality
@@ -69,8 +69,8 @@ def load_generator(path, device="cpu"):
 
 
 def load_discriminator(path, device="cpu"):
-    """The discriminator in a checkpoint. Raises weights.WeightsError, with the remedy, if it has none or one that cannot
-    be rebuilt."""
+    """The discriminator in a checkpoint. Raises weights.WeightsError, with the remedy, if it has none or one that
+    cannot be rebuilt."""
     found = _read(path)
     if "D" not in found:
         raise CheckpointError(

@@ -15,7 +15,8 @@ from .safe_pickle import CheckpointError, PersistentObject, load_pickle, state_d
 
 CLASSES = {"G": Generator, "G_ema": Generator, "D": Discriminator}
 TRAINING_ONLY = {"freeze_layers", "fused_modconv_default"}  # they change no weight and no picture
-MADE_HERE = {"in_channels", "out_channels", "resolution", "is_last", "is_fp16", "use_half", "num_ws"}  # of no checkpoint
+# arguments of single layers that the networks work out themselves: no checkpoint gives them
+MADE_HERE = {"in_channels", "out_channels", "resolution", "is_last", "use_half", "num_ws"}
 
 
 def _arguments(*functions):
@@ -33,7 +34,8 @@ GROUPS = {  # the arguments that are dictionaries of arguments
 
 
 def read_official(path):
-    """{"G" | "G_ema" | "D": function that builds it on the CPU, float32} of an official pickle, current or older layout.
+    """{"G" | "G_ema" | "D": function that builds it on the CPU, float32} of an official pickle, current or older
+    layout.
 
     Raises CheckpointError, naming the file, when it holds no such network; the functions, when one does not fit.
     """

@@ -8,8 +8,7 @@ import re
 import torch
 
 from weights.files import REMEDY, first_line, written_atomically
-from weights.networks import FAILURES, filled
-from weights.torch_files import state_of
+from weights.networks import FAILURES, filled, state_of
 
 from ..discriminator import Discriminator
 from ..generator import Generator
@@ -21,8 +20,8 @@ DEEPEST = 20  # doublings of the resolution: more have never been trained
 
 
 def read_rosinality(content, path):
-    """{"G" | "G_ema" | "D": function that builds it} of what is in a `.pt`, as its training script saves it: any of `g`,
-    `g_ema`, `d`, and `latent_avg`; or the generator's state dict alone. {} if it is no such file.
+    """{"G" | "G_ema" | "D": function that builds it} of what is in a `.pt`, as its training script saves it: any of
+    `g`, `g_ema`, `d`, and `latent_avg`; or the generator's state dict alone. {} if it is no such file.
 
     Sizes are read off the shapes. Where `latent_avg` is absent, the mean of w is computed from 10,000 draws. Names may
     have prefixes ("module."). The functions raise CheckpointError.
@@ -97,7 +96,8 @@ def build_generator(path, state, latent_avg=None, what="a generator in rosinalit
 
 
 def build_discriminator(path, state):
-    """The Discriminator of a state dict in that layout. Raises CheckpointError, naming `path`, where it does not fit."""
+    """The Discriminator of a state dict in that layout. Raises CheckpointError, naming `path`, where it does not
+    fit."""
     what = "a discriminator in rosinality's layout"
     try:
         found = state_of(state, "final_linear.1.weight", path, what)
@@ -186,7 +186,8 @@ def save_rosinality(path, generator):
     """Write a generator as {"g_ema", "latent_avg"} in rosinality's layout, atomically.
 
     Raises ValueError for one that the layout cannot hold: it has no place for arguments, so all but the sizes must be
-    what its readers take for granted. A clamp of 256 and more stays out, as nothing a trained network computes reaches it.
+    what its readers take for granted. A clamp of 256 and more stays out, as nothing a trained network computes reaches
+    it.
     """
     if why := not_held(generator):
         raise ValueError(f"rosinality's layout cannot hold this generator: {why}")

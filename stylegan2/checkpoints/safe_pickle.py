@@ -5,9 +5,8 @@ import pickle
 
 import torch
 
-import weights.pickles
-from weights import WeightsError
-from weights.torch_files import read
+from weights import WeightsError, torch_files
+from weights.pickles import Attributes
 
 CheckpointError = WeightsError  # one kind of error for all weight files
 MAX_MODULES = 10_000
@@ -23,24 +22,22 @@ class PersistentObject:
         self.class_name, self.state = name if isinstance(name, str) else "", meta["state"]
 
 
-
-
 KNOWN = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): PersistentObject,
-    ("dnnlib.util", "EasyDict"): weights.pickles.Attributes,
-    ("dnnlib", "EasyDict"): weights.pickles.Attributes,
+    ("dnnlib.util", "EasyDict"): Attributes,
+    ("dnnlib", "EasyDict"): Attributes,
 }
 
 
 def load_pickle(path):
-    """The object in the file `path`, a pickle or what torch.save wrote, built of dicts, lists, numbers, strings, tensors
-    and PersistentObjects. Raises CheckpointError for anything else."""
-    return read(path, KNOWN)
+    """The object in the file `path`, a pickle or what torch.save wrote, built of dicts, lists, numbers, strings,
+    tensors and PersistentObjects. Raises CheckpointError for anything else."""
+    return torch_files.read(path, KNOWN)
 
 
 def loads(data, path):
     """`load_pickle` of bytes; `path` is only named in errors."""
-    return weights.pickles.loads(data, path, KNOWN)
+    return torch_files.loads(data, path, KNOWN)
 
 
 def state_dict(module):
