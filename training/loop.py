@@ -7,13 +7,12 @@ single one would.
 
 import copy
 import time
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import stylegan2.checkpoints
+from inversion.latents import load_w_plus
 from losses import adversarial
 from machine import processes as distributed
 from stylegan2 import Discriminator, Generator
@@ -353,19 +352,6 @@ def check_sizes(path, G, config, may_grow=False):
         )
         remedy = " ".join(f"--set {key}={value}" for key, value in differ.items())
         raise ValueError(f"{path}: its generator has {said}; use {remedy}, or another checkpoint")
-
-
-def load_w_plus(path, G):
-    """The latents [M, num_ws, w_dim] of a `w_plus.npz`. Raises ValueError, naming the file, when it is missing or
-    damaged or they do not fit G."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            w_plus = torch.from_numpy(file["w_plus"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: no file of w+ latents ({error}); training g_real writes one") from error
-    if w_plus.ndim != 3 or w_plus.shape[1:] != (G.num_ws, G.w_dim):
-        raise ValueError(f"{path}: holds w+ of shape {list(w_plus.shape)}, g_real takes [N, {G.num_ws}, {G.w_dim}]")
-    return w_plus
 
 
 def trained_parameters(generator, transfer):
