@@ -151,7 +151,7 @@ def table(out, pairs, rows, lpips):
     import torch
 
     from alignment import write_png
-    from inversion.common import comparable
+    from losses.resize import comparable
     from metrics.features import in_portions
     from metrics.generators import SHOWN
     from metrics.tables import number, write_table
