@@ -10,7 +10,7 @@ import torch
 import stylegan2.checkpoints
 from losses import adversarial
 from training import snapshots
-from training.config import ConfigError, TrainingConfig, load_config
+from training.config import TrainingConfig, load_config
 from training.dataset import batch_at, load_images, training_names
 from training.growth import fit_first_block, grow
 from training.loop import train
@@ -148,33 +148,6 @@ def test_adversarial_losses_by_hand():
     lengths = adversarial.path_lengths(image, w, noise)
     expected = (noise.sum([1, 2, 3]) / 8).square().mul(4).div(5).sqrt()
     torch.testing.assert_close(lengths, expected)
-
-
-def test_config_file(tmp_path):
-    path = tmp_path / "run.yaml"
-    path.write_text("data: x\nsketch_weight: 5e-6\nbatch: 8\n")
-    config = load_config(path, ["kimg=2"])
-    assert (config.sketch_weight, config.batch, config.kimg, config.r1_gamma) == (5e-6, 8, 2.0, 10)
-    wrong = {
-        "dat: x": "did you mean data",
-        "data: x\nbatch: many": "batch must be int",
-        "- 1": "key: value",
-        "{": "not valid YAML",
-        "batch: 2": "data",
-    }
-    for text, message in wrong.items():
-        path.write_text(text)
-        with pytest.raises(ConfigError, match=message):
-            load_config(path)
-
-
-def test_all_configs_load():
-    from pathlib import Path
-
-    configs = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
-    assert configs
-    for path in configs:
-        load_config(path)
 
 
 def test_learning_rate_falls_at_the_end(pictures):
