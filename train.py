@@ -22,6 +22,7 @@ def main(config, out, overrides, dry_run, device):
 
     try:
         from training.loop import train
+        from training.replicas import ReplicaError
         from training.stopping import Stopped
 
         config = load_config(config, overrides)
@@ -35,6 +36,8 @@ def main(config, out, overrides, dry_run, device):
     except FloatingPointError as error:
         remedy = "lower lr, raise r1_gamma or use num_fp16_res=0; the last snapshot and state are as they were"
         raise click.ClickException(f"{out}: {error}; {remedy}") from error
+    except ReplicaError as error:
+        raise click.ClickException(f"{out}: {error}") from error
     except OSError as error:
         remedy = "make room or choose another --out; the same command then goes on from the last state written"
         raise click.ClickException(f"{error.filename or out}: {error.strerror or error}; {remedy}") from error

@@ -20,7 +20,7 @@ class Schedule:
 
     steps: int  # of Eq. 4
     lr: float = 0.1  # Adam's, of w+ and noise, at its plateau
-    disturbance: float = 0.05  # of w+ at the start, relative to the spread of w
+    disturbance: float = 0.0044  # of w+ at first, relative to the spread of w; the cited projector has 0.05
     tuning: Tuning | None = None
 
     @property

@@ -157,7 +157,7 @@ def one_picture(path, folder, bundle, options, work, aligned, made_with, bar):
 
 def read_start(path, bundle):
     """--init: w+ [N, num_ws, w_dim] of a file of latents; raises ClickException, naming the file."""
-    from training.loop import load_w_plus
+    from inversion.latents import load_w_plus
 
     try:
         return load_w_plus(path, bundle.g_rendering).float().to(bundle.device)

@@ -50,6 +50,15 @@ def wait_for_all():
         dist.barrier()
 
 
+def gathered(items):
+    """The lists `items` of all processes, one after the other, in every process."""
+    if not dist.is_initialized():
+        return items
+    parts = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, items)
+    return [item for part in parts for item in part]
+
+
 def average_gradients(parameters):
     """Replace every gradient by its mean over all processes, in one message."""
     if not dist.is_initialized():

@@ -48,11 +48,13 @@ def framework_methods(bundle, steps):
     """ours, direct and guided with the networks of a bundle (pipeline.load_bundle)."""
     from inversion import guided, latent_optimization, regenerate
     from sketch.checkpoints import load_sketch_extractor
+    from training.config import identity_specs
 
     files = bundle.files
     sketch = Path(files["g_real"]).parent / "sketch.safetensors"
     sketch = sketch if sketch.is_file() else weights.DEMO / "sketch.safetensors"
     losses = identity_settings(files["g_rendering"])
+    specs = dict(zip(("sketch", "color"), identity_specs(losses), strict=True))
     extractor = load_sketch_extractor(sketch).to(bundle.device)
 
     def inverted(invert, generator, **settings):
@@ -82,7 +84,7 @@ def framework_methods(bundle, steps):
         Method(
             name="guided",
             source=f"Eqs. 1 and 2 into g_real; {steps} steps; {said}",
-            draw=inverted(guided, bundle.g_real, extractor=extractor, **losses),
+            draw=inverted(guided, bundle.g_real, extractor=extractor, **specs),
             files=direct | {"sketch": sketch},
             steps=steps,
         ),
@@ -150,8 +152,8 @@ def untouched():
 
 
 def identity_settings(g_rendering):
-    """Eqs. 1 to 3 as g_rendering was trained with according to its file, in the arguments of inversion.guided; what the
-    file does not say is the paper's."""
+    """Eqs. 1 to 3 as g_rendering was trained with according to its file, as keys of its configuration; what the file
+    does not say is the paper's."""
     from training.config import TrainingConfig
 
     keys = ("sketch_weight", "sketch_size", "sketch_reduction", "color_weight", "color_size", "color_kernel",

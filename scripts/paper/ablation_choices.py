@@ -105,7 +105,7 @@ def sketches(bundle, file, out, facts):
     from alignment.tensors import to_pixels
     from compare.intervals import number
     from compare.tables import write_table
-    from losses.sketch import sketch_loss
+    from losses.sketch import SketchSpec, sketch_loss
     from sketch.checkpoints import load_sketch_extractor
 
     extractor = load_sketch_extractor(file).to(bundle.device)
@@ -118,7 +118,7 @@ def sketches(bundle, file, out, facts):
             a, b = (G.synthesis(w_plus, noise_mode="const") for G in (bundle.g_real, bundle.g_rendering))
             for name, S in readings.items():
                 for reduction in ("sum", "mean"):
-                    values[name][reduction].append(float(sketch_loss(S, a, b, size, reduction)))
+                    values[name][reduction].append(float(sketch_loss(S, a, b, SketchSpec(size=size, reduction=reduction))))
             if len(shown) < 6:
                 lines = [S(a)[:, :1].expand(-1, 3, -1, -1).clamp(-1, 1) for S in readings.values()]
                 shown.append([("g_real", to_pixels(a)[0]), ("g_rendering", to_pixels(b)[0])]

@@ -120,8 +120,8 @@ def measure(settings, snapshots, count, device):
                                        zip(to_pixels(y), faces, strict=True)]  # fmt: skip
                 values["rendered"].append(pooled_features(embedded, y).cpu())
                 for a, b in zip(x.split(1), y.split(1), strict=True):
-                    sketch = sketch_loss(extractor, a, b, s.sketch_size, s.sketch_reduction)
-                    color = color_loss(perceptual, a, b, s.color_size, s.color_kernel, s.color_sigma)
+                    sketch = sketch_loss(extractor, a, b, s.sketch)
+                    color = color_loss(perceptual, a, b, s.color)
                     values["sketch"].append(float(sketch))
                     values["color"].append(float(color))
     real = torch.cat(real)

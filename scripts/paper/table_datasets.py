@@ -156,7 +156,7 @@ def table(out, pairs, rows, lpips):
     from compare.generators import SHOWN
     from compare.intervals import number
     from compare.tables import write_table
-    from inversion.common import comparable
+    from losses.resize import comparable
     from machine import processes
     from metrics.features import in_portions
 

@@ -60,7 +60,9 @@ def measure_training(variant, resolution, batch, repeats, device, dtype):
 
     from stylegan2 import Discriminator, Generator, checkpoints
     from training.config import TrainingConfig
-    from training.loop import Run
+    from training.phases import phases
+    from training.run import Run
+    from training.step import optimiser_step, train_step
 
     _set_precision(device, dtype)
     if variant == "plain":
@@ -79,10 +81,11 @@ def measure_training(variant, resolution, batch, repeats, device, dtype):
 
     def step():
         run.step = 1  # one of the steps without R1
-        run.train_step(real)
+        train_step(run, real)
 
     ordinary = _timed(step, variant, repeats, device)
-    r1 = _timed(lambda: run._phase("R1", run._r1_loss, real), variant, repeats, device)
+    r1_phase = next(phase for phase in phases(run.config) if phase.name == "R1")
+    r1 = _timed(lambda: optimiser_step(run, r1_phase, real), variant, repeats, device)
     return {
         "seconds": ordinary["seconds"] + r1["seconds"] / run.config.r1_interval,
         "peak_bytes": r1["peak_bytes"],

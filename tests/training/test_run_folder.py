@@ -11,8 +11,9 @@ from click.testing import CliRunner
 import train as command
 from training.config import TrainingConfig
 from training.dataset import DatasetError, Pictures
-from training.loop import Run, train
+from training.loop import train
 from training.progress_metrics import ProgressMetrics
+from training.run import Run
 from training.snapshots import signs_of_collapse
 
 TINY = dict(
@@ -32,7 +33,7 @@ def run_folder(pictures, tmp_path_factory):
         return dict.fromkeys(names, 0.5)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "train_step", step)
+        patch.setattr("training.loop.train_step", step)
         train(TrainingConfig(data=str(pictures), keep_snapshots=2, **TINY), out, progress=False)
     return out
 
@@ -46,7 +47,7 @@ def test_the_newest_snapshots_stay(run_folder):
 
 def test_statistics_and_events_are_logged(run_folder):
     line = json.loads((run_folder / "stats.jsonl").read_text().splitlines()[0])
-    assert line["kimg"] == pytest.approx(0.2) and line["images_per_second"] > 0 and line["loss_D"] == 0.5
+    assert line["kimg"] == pytest.approx(0.2) and line["seconds_per_kimg"] > 0 and line["peak_gib"] > 0.01 and line["loss_D"] == 0.5
     text = (run_folder / "log.txt").read_text()
     assert "started on cpu in 1 processes" in text and text.count("snapshot and state written") == 5
     assert any(path.name.startswith("events.out.tfevents") for path in run_folder.iterdir())
