@@ -3,7 +3,7 @@
 \b
     python scripts/study/inversion_curves.py --data ../shared/avatars --out runs/curves
 
-Schedules: Eq. 4 with several numbers of steps and learning rates, and the presets with tuning (inversion/presets.py).
+Schedules: Eq. 4 with several numbers of steps and learning rates, and the presets with tuning (pipeline/presets.py).
 Every schedule is run to its end on the same crops, one portrait after the other as project.py does it, because a
 schedule that is cut short never gets to its decaying part. LPIPS: the inversion to the crop. to the person: dlib's
 distance from g_real's portrait to the true picture, over every 24th identity of `matched/`, from the second on.

@@ -50,7 +50,7 @@ def test_same_call_same_result_and_generator_untouched(small_generator, perceptu
 
 def test_the_papers_disturbance_is_that_of_the_projector_it_cites(small_generator, perceptual, monkeypatch):
     """Karras et al. 2020, appendix D: at first 0.05 of the root mean square of |w - mean|, in every component."""
-    from inversion.presets import PRESETS
+    from pipeline import PRESETS
 
     seen = []
     synthesis = type(small_generator.synthesis).forward
@@ -58,8 +58,9 @@ def test_the_papers_disturbance_is_that_of_the_projector_it_cites(small_generato
         type(small_generator.synthesis), "forward", lambda net, ws, **k: seen.append(ws) or synthesis(net, ws, **k)
     )
     mean, spread = latent_statistics(small_generator)
-    options = PRESETS["paper"] | {"steps": 1, "lr": 0.0}
-    latent_optimization(small_generator, torch.zeros(1, 3, 32, 32), perceptual, **options)
+    disturbance = PRESETS["paper"].schedule.disturbance
+    target = torch.zeros(1, 3, 32, 32)
+    latent_optimization(small_generator, target, perceptual, steps=1, lr=0.0, disturbance=disturbance)
     shift = (seen[0] - mean).detach()  # [1, num_ws, w_dim]
     assert shift.std().item() == pytest.approx(0.05 * spread, rel=0.2)
     w = small_generator.mapping(torch.randn(5000, 16))[:, 0]
