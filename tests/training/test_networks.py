@@ -1,4 +1,4 @@
-"""What a run starts with: a checkpoint takes the configuration's precision, other widths and a missing D are refused."""
+"""What a run starts with: a checkpoint takes the run's precision, other widths and a missing D are refused."""
 
 import dataclasses
 

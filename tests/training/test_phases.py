@@ -10,9 +10,19 @@ from training.shares import Share
 from training.step import train_step
 
 TINY = dict(
-    data="", resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8, num_fp16_res=0,
-    batch=4, r1_interval=2, pl_interval=2, metrics_pictures=0,
-)  # fmt: skip
+    data="",
+    resolution=16,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=2,
+    channel_base=128,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=4,
+    r1_interval=2,
+    pl_interval=2,
+    metrics_pictures=0,
+)
 
 
 def test_r1_is_taken_at_the_picture_before_the_augmentation():

@@ -19,9 +19,21 @@ from training.run import Run
 from training.snapshots import signs_of_collapse
 
 TINY = dict(
-    resolution=16, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8, num_fp16_res=0, batch=4,
-    kimg=5, ema_kimg=0.01, snapshot_kimg=1, metrics_pictures=0, ada_target=None, pl_weight=0,
-)  # fmt: skip
+    resolution=16,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=1,
+    channel_base=64,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=4,
+    kimg=5,
+    ema_kimg=0.01,
+    snapshot_kimg=1,
+    metrics_pictures=0,
+    ada_target=None,
+    pl_weight=0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +61,12 @@ def test_the_newest_snapshots_stay(run_folder):
 
 def test_statistics_and_events_are_logged(run_folder):
     line = json.loads((run_folder / "stats.jsonl").read_text().splitlines()[0])
-    assert line["kimg"] == pytest.approx(0.2) and line["seconds_per_kimg"] > 0 and line["peak_gib"] > 0.01 and line["loss_D"] == 0.5
+    assert (
+        line["kimg"] == pytest.approx(0.2)
+        and line["seconds_per_kimg"] > 0
+        and line["peak_gib"] > 0.01
+        and line["loss_D"] == 0.5
+    )
     text = (run_folder / "log.txt").read_text()
     assert "started on cpu in 1 processes" in text and text.count("snapshot and state written") == 5
     assert any(path.name.startswith("events.out.tfevents") for path in run_folder.iterdir())

@@ -16,10 +16,24 @@ from training.shares import Share
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = dict(
-    resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8, num_fp16_res=0, batch=8,
-    kimg=0.064, ema_kimg=0.01, snapshot_kimg=100, r1_interval=2, pl_interval=2, ada_kimg=0.1, ada_target=-1.0,
-    mirror=False, metrics_pictures=0,
-)  # fmt: skip
+    resolution=16,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=2,
+    channel_base=128,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=8,
+    kimg=0.064,
+    ema_kimg=0.01,
+    snapshot_kimg=100,
+    r1_interval=2,
+    pl_interval=2,
+    ada_kimg=0.1,
+    ada_target=-1.0,
+    mirror=False,
+    metrics_pictures=0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +56,12 @@ def free_port():
 
 def _process(rank, port, data, out):
     os.environ |= {
-        "LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+        "LOCAL_RANK": str(rank),
+        "RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-    }  # fmt: skip
+    }
     torch.set_num_threads(1)
     train(TrainingConfig(data=data, **SETTINGS), out, progress=False)
 
@@ -119,7 +136,15 @@ def test_two_machines_train_what_one_process_trains(pictures, undivided, weights
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
     agents = [
         subprocess.Popen(
-            [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc_per_node=1", *rendezvous, *arguments],
+            [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--nnodes=2",
+                "--nproc_per_node=1",
+                *rendezvous,
+                *arguments,
+            ],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
