@@ -70,8 +70,7 @@ def noise_buffers(generator):
 
 
 def lpips_to(perceptual, target):
-    """The LPIPS of pictures to a target [N, 3, R, R] whose features are computed once: a function [N, 3, R, R] -> [N].
-    """
+    """The LPIPS of pictures to a target [N, 3, R, R], whose features are computed once: a function pictures -> [N]."""
     with torch.no_grad():
         wanted = perceptual.features(comparable(target))
     return lambda image: perceptual.distance(perceptual.features(comparable(image)), wanted)

@@ -10,21 +10,19 @@ means beside them what it means beside LPIPS. All else is `latent_optimization`.
 
 import torch
 
-from losses.color import ColorSpec, blurred
+from losses.color import blurred
 from losses.resize import downsample
-from losses.sketch import SketchSpec
 
 from .latent_optimization import latent_optimization
 
-PUBLISHED = SketchSpec(), ColorSpec()
 
-
-def guided(generator, target, perceptual, *, extractor, sketch=PUBLISHED[0], color=PUBLISHED[1], **schedule):
+def guided(generator, target, perceptual, *, extractor, sketch, color, **schedule):
     """Invert N portraits together; arguments and result as in `latent_optimization`, which also takes `schedule`.
 
-    extractor: the sketch extractor S. sketch, color: Eqs. 1 to 3, the paper's by default (which fit pictures of 512
-    pixels and more). history holds "guidance" in place of "lpips", and on_step gets it. Raises ValueError when both
-    weights are 0, besides the reasons of `latent_optimization`.
+    extractor: the sketch extractor S. sketch, color: SketchSpec and ColorSpec, how Eqs. 1 and 2 compare and what they
+    weigh (the paper's, their defaults, fit pictures of 512 pixels and more). history holds "guidance" in place of
+    "lpips", and on_step gets it. Raises ValueError when both weights are 0, besides the reasons of
+    `latent_optimization`.
     """
     distance = guidance_to(target, perceptual, extractor, sketch, color)
     return latent_optimization(generator, target, perceptual, distance=distance, name="guidance", **schedule)

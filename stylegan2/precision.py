@@ -1,5 +1,5 @@
-"""In what type the half-precision blocks compute: float16 on CUDA, float32 elsewhere, so that a checkpoint gives the same
-pictures on a CPU as its float32 blocks do on a GPU. On CPUs with bfloat16 arithmetic `bfloat16_on_cpu` asks for that.
+"""In what type the half-precision blocks compute: float16 on CUDA, float32 elsewhere, so that a checkpoint gives the
+same pictures on every device. On CPUs with bfloat16 arithmetic `bfloat16_on_cpu` asks for that.
 """
 
 import time
@@ -12,7 +12,9 @@ _cpu = torch.float32
 def half_dtype(device):
     """The type of a half-precision block on that device."""
     kind = torch.device(device).type
-    return {"cuda": torch.float16, "cpu": _cpu}.get(kind, torch.float32)
+    if kind in ("cuda", "meta"):  # meta: the estimate of what a GPU will need
+        return torch.float16
+    return _cpu if kind == "cpu" else torch.float32
 
 
 def bfloat16_on_cpu(wanted=True):

@@ -106,8 +106,8 @@ class TrainingConfig:
 
 
 def identity_specs(values):
-    """(SketchSpec, ColorSpec) of a mapping with the keys of a configuration, as a snapshot's card has them; what it does
-    not say is the paper's."""
+    """(SketchSpec, ColorSpec) of a mapping with the keys of a configuration, as a snapshot's card has them; what it
+    does not say is the paper's."""
     from losses.color import ColorSpec
     from losses.sketch import SketchSpec
 
@@ -119,8 +119,8 @@ def identity_specs(values):
 
 
 def load_config(path, overrides=()):
-    """Read a YAML file into a TrainingConfig; `overrides` are "key=value" strings, in which the text of a key that takes
-    text is meant literally (only `null` is None). Raises ConfigError: one line with file, key, value and range."""
+    """Read a YAML file into a TrainingConfig; `overrides` are "key=value" strings, in which the text of a key that
+    takes text is meant literally (only `null` is None). Raises ConfigError: one line with file, key, value, range."""
     path = Path(path)
     values = read_yaml(path)
     fields = {field.name: field for field in dataclasses.fields(TrainingConfig)}

@@ -64,7 +64,9 @@ def _networks(config):
         return [network.to("meta").train() for network in build_networks(config)]
     with torch.device("meta"):
         G, D, _ = build_networks(replace(config, g_real=None, init=None, discriminator=None))
-        g_real = build_networks(replace(config, g_real=None, init=None, discriminator=None))[0] if config.g_real else None
+        g_real = (
+            build_networks(replace(config, g_real=None, init=None, discriminator=None))[0] if config.g_real else None
+        )
     return G.train(), D.train(), g_real
 
 

@@ -1,4 +1,4 @@
-"""The networks a run starts with, the checks that they fit its configuration, and which of their weights are trained."""
+"""The networks a run starts with, the checks that they fit its configuration, and which weights are trained."""
 
 import copy
 
@@ -51,8 +51,8 @@ def discriminator_beside(start, g_real, config):
     D = (stylegan2.checkpoints.load(path) if config.discriminator else start).get("D")
     if D is None:
         raise ValueError(
-            f"{path}: holds no discriminator (D), which fine-tuning starts from; name a file that has the D of the same "
-            "training, a snapshot of train.py or an official pickle, by --set discriminator=FILE"
+            f"{path}: holds no discriminator (D), which fine-tuning starts from; name a file that has the D of the "
+            "same training, a snapshot of train.py or an official pickle, by --set discriminator=FILE"
         )
     if (D.img_resolution, D.img_channels, D.c_dim) != (g_real.img_resolution, g_real.img_channels, 0):
         raise ValueError(
@@ -102,16 +102,18 @@ def check_sizes(path, G, config, may_grow=False):
 
 
 def check_widths(path, G, config):
-    """Raise ValueError when the configuration asks for other feature maps than the generator has: they cannot change."""
+    """Raise ValueError when the configuration asks for other feature maps than the generator has."""
     have = [len(block.conv1.bias) for block in G.synthesis.blocks()]
     known = G.config["synthesis_kwargs"]
     base = config.channel_base or known.get("channel_base", CHANNEL_BASE)
     most = config.channel_max or known.get("channel_max", CHANNEL_MAX)
     if have != [channels_at(resolution, base, most) for resolution in G.synthesis.block_resolutions]:
-        said = " and ".join(f"{k} = {getattr(config, k)}" for k in ("channel_base", "channel_max") if getattr(config, k))
+        said = " and ".join(
+            f"{k} = {getattr(config, k)}" for k in ("channel_base", "channel_max") if getattr(config, k)
+        )
         raise ValueError(
-            f"{path}: its generator has {', '.join(map(str, have))} feature maps from 4 pixels up, which {said} does not "
-            "give; widths cannot change in fine-tuning: leave out channel_base and channel_max"
+            f"{path}: its generator has {', '.join(map(str, have))} feature maps from 4 pixels up, which {said} does "
+            "not give; widths cannot change in fine-tuning: leave out channel_base and channel_max"
         )
 
 

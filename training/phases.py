@@ -105,8 +105,8 @@ def reconstructs(run):
 
 
 def latents(run, share, real):
-    """w+ [n, num_ws, w_dim] of a batch of fakes. Second half: with reconstruction the encoder's w+ of the second half of
-    `real`; in fine-tuning with a file of latents, some of those."""
+    """w+ [n, num_ws, w_dim] of a batch of fakes. Second half: with reconstruction the encoder's w+ of the second half
+    of `real`; in fine-tuning with a file of latents, some of those."""
     known = None
     if reconstructs(run):
         known = run.reconstruction.encode(real[-(share.n // 2) :], run.G.mapping.w_avg)

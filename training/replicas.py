@@ -15,8 +15,8 @@ def check_replicas(run):
     if len(set(hashes)) > 1:
         said = ", ".join(f"process {rank} {value[:8]}" for rank, value in enumerate(hashes))
         raise ReplicaError(
-            f"at {run.seen / 1000:g} kimg the weights of the processes differ ({said}); start again from the last state, "
-            "with the same machines, libraries and data in every process"
+            f"at {run.seen / 1000:g} kimg the weights of the processes differ ({said}); start again from the last "
+            "state, with the same machines, libraries and data in every process"
         )
 
 

@@ -1,5 +1,5 @@
-"""A geometric transform of pictures, executed once: on a doubled grid, between two low-pass filters, so that no aliasing
-tells the discriminator what was done (Karras et al. 2020b, appendix B).
+"""A geometric transform of pictures, executed once: on a doubled grid, between two low-pass filters, so that no
+aliasing tells the discriminator what was done (Karras et al. 2020b, appendix B).
 """
 
 import math
@@ -72,9 +72,9 @@ class _GridSampleTransposed(torch.autograd.Function):
         context.save_for_backward(grid)
         images = gradient.new_empty(size)  # only its shape is used
         bilinear, zeros, corners = 0, 0, False
-        return torch.ops.aten.grid_sampler_2d_backward(
-            gradient, images, grid, bilinear, zeros, corners, [True, False]
-        )[0]
+        return torch.ops.aten.grid_sampler_2d_backward(gradient, images, grid, bilinear, zeros, corners, [True, False])[
+            0
+        ]
 
     @staticmethod
     def backward(context, gradient):

@@ -66,8 +66,8 @@ class Run:
         }
 
     def load_state_dict(self, state):
-        """Go on from where `state_dict` was taken. Moments of the optimisers are resumed, their settings (learning rate)
-        stay the configuration's. Raises RuntimeError when the networks have other sizes."""
+        """Go on from where `state_dict` was taken. Moments of the optimisers are resumed, their settings (learning
+        rate) stay the configuration's. Raises RuntimeError when the networks have other sizes."""
         for name in ("G", "D", "G_ema"):
             getattr(self, name).load_state_dict(state[name])
         for name in ("G_optimizer", "D_optimizer"):
@@ -85,8 +85,8 @@ class Run:
 def division(config, D, world_size=None):
     """(portions, n): in how many portions of n pictures each process computes its part of a batch.
 
-    Raises ValueError, naming keys and values, where the batch does not divide, or a portion would hold less than a group
-    of the minibatch standard deviation or of path length regularisation: D and the result would be others.
+    Raises ValueError, naming keys and values, where the batch does not divide, or where a portion would not hold whole
+    groups of the minibatch standard deviation or of path length regularisation: the result would be another.
     """
     c, world_size = config, world_size or processes.world_size()
     whole, left = divmod(c.batch, world_size)
@@ -107,8 +107,8 @@ def division(config, D, world_size=None):
         )
     if c.pl_weight and n < c.batch and n % c.pl_batch_shrink:
         raise ValueError(
-            f"batch = {c.batch}: path length takes one picture of pl_batch_shrink = {c.pl_batch_shrink}, {divided}; make "
-            f"that a multiple of {c.pl_batch_shrink}, or lower pl_batch_shrink"
+            f"batch = {c.batch}: path length takes one picture of pl_batch_shrink = {c.pl_batch_shrink}, {divided}; "
+            f"make that a multiple of {c.pl_batch_shrink}, or lower pl_batch_shrink"
         )
     return whole // n, n
 

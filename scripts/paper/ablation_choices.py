@@ -118,7 +118,8 @@ def sketches(bundle, file, out, facts):
             a, b = (G.synthesis(w_plus, noise_mode="const") for G in (bundle.g_real, bundle.g_rendering))
             for name, S in readings.items():
                 for reduction in ("sum", "mean"):
-                    values[name][reduction].append(float(sketch_loss(S, a, b, SketchSpec(size=size, reduction=reduction))))
+                    spec = SketchSpec(size=size, reduction=reduction)
+                    values[name][reduction].append(float(sketch_loss(S, a, b, spec)))
             if len(shown) < 6:
                 lines = [S(a)[:, :1].expand(-1, 3, -1, -1).clamp(-1, 1) for S in readings.values()]
                 shown.append([("g_real", to_pixels(a)[0]), ("g_rendering", to_pixels(b)[0])]

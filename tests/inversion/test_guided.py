@@ -63,4 +63,12 @@ def test_losses_that_are_both_off_are_refused(networks, small_generator, target)
     with pytest.raises(ValueError, match="must not both be 0"):
         guided(small_generator, target, perceptual, extractor=extractor, steps=1, **off)
     with pytest.raises(ValueError, match="'sum' or 'mean'"):
-        guided(small_generator, target, perceptual, extractor=extractor, steps=1, sketch=replace(SKETCH, reduction="x"))
+        guided(
+            small_generator,
+            target,
+            perceptual,
+            extractor=extractor,
+            steps=1,
+            sketch=replace(SKETCH, reduction="x"),
+            color=COLOR,
+        )

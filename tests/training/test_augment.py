@@ -54,8 +54,18 @@ def test_filter_bank_is_the_references_and_divides_the_signal():
 
 def test_pipelines_by_name():
     assert list(PIPELINES) == [
-        "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn", "bgcfnc",
-    ]  # fmt: skip
+        "blit",
+        "geom",
+        "color",
+        "filter",
+        "noise",
+        "cutout",
+        "bg",
+        "bgc",
+        "bgcf",
+        "bgcfn",
+        "bgcfnc",
+    ]
     assert len(PIPELINES["bgc"]) == 12 and set(PIPELINES["bgcfnc"]) == set(AugmentPipe().multiplier)
     images = torch.rand(2, 3, 32, 32)
     for name, switched_on in PIPELINES.items():

@@ -19,9 +19,22 @@ from training.step import adapt_augmentation, train_step
 from training.warm_start import warm_start
 
 TINY = dict(
-    resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8, num_fp16_res=0, batch=4,
-    kimg=0.032, ema_kimg=0.01, snapshot_kimg=100, r1_interval=2, pl_interval=2, ada_kimg=0.1, metrics_pictures=0,
-)  # fmt: skip
+    resolution=16,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=2,
+    channel_base=128,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=4,
+    kimg=0.032,
+    ema_kimg=0.01,
+    snapshot_kimg=100,
+    r1_interval=2,
+    pl_interval=2,
+    ada_kimg=0.1,
+    metrics_pictures=0,
+)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,22 @@ from training.step import train_step
 from training.stopping import Stopped
 
 SETTINGS = dict(
-    resolution=8, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8, num_fp16_res=0, batch=4,
-    kimg=0.3, ema_kimg=0.01, snapshot_kimg=0.02, r1_interval=2, pl_interval=2, ada_kimg=0.1, metrics_pictures=0,
-)  # fmt: skip
+    resolution=8,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=1,
+    channel_base=64,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=4,
+    kimg=0.3,
+    ema_kimg=0.01,
+    snapshot_kimg=0.02,
+    r1_interval=2,
+    pl_interval=2,
+    ada_kimg=0.1,
+    metrics_pictures=0,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
