@@ -43,8 +43,6 @@ def load_row(file, device="cpu", beside=None):
     if not Path(file).is_file():
         raise WeightsError(f"{file}: no such file; give a .safetensors, official .pkl or rosinality's .pt")
     generator = load_generator(file).to(device, memory_format=torch.channels_last)
-    if generator.c_dim:
-        raise WeightsError(f"{file}: takes labels; the tables need a generator without")
     if beside is not None and _space(generator) != _space(beside.generator):
         found, wanted = _space(generator), _space(beside.generator)
         raise WeightsError(

@@ -1,5 +1,5 @@
-"""Write networks of ours the way the official releases pickle theirs: each module as a persistent object with its source
-(here: none), constructor arguments beside the state."""
+"""Write networks of ours the way the official releases pickle theirs: each module as a persistent object with its
+source (here: none), constructor arguments beside the state."""
 
 import sys
 import types

@@ -32,6 +32,8 @@ def training_names(source, exclude=None):
     if source.is_dir():
         paths = list(source.rglob("*"))
     elif source.is_file():
+        if source.suffix.lower() == ".npz":  # a zip, of arrays
+            raise DatasetError(f"{source}: holds numbers, such as statistics for FID; give a folder or zip of pictures")
         try:
             archive = zipfile.Path(source)
             paths = [zipfile.Path(archive.root, name) for name in archive.root.namelist()]

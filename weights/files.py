@@ -50,6 +50,12 @@ def written_atomically(path):
         unfinished.unlink(missing_ok=True)
 
 
+def cache_folder():
+    """Where what can be made again is kept: LIFELIKE_CACHE, or `lifelike` in the user's cache."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lifelike"
+    return Path(os.environ.get("LIFELIKE_CACHE") or default)
+
+
 def remove_unfinished(folder):
     """Delete what runs that were killed left behind in `folder` (not in folders below). Call it only where no other
     process can be writing there, as under the folder's lock."""

@@ -75,7 +75,7 @@ def test_what_cannot_be_a_row(tmp_path, g_real):
             load_row(tmp_path / f"{name}.safetensors", beside=row)
     labelled = Generator(16, 3, 16, 32, 3, {"num_layers": 2}, {"channel_base": 256, "channel_max": 16})
     checkpoints.save(tmp_path / "labelled.safetensors", {"G_ema": labelled})
-    with pytest.raises(WeightsError, match="labelled.safetensors: takes labels"):
+    with pytest.raises(WeightsError, match="labelled.safetensors: a conditional generator"):
         load_row(tmp_path / "labelled.safetensors")
     (tmp_path / "text.pkl").write_text("no pickle")
     with pytest.raises(WeightsError, match="text.pkl"):

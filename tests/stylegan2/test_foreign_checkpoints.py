@@ -147,7 +147,7 @@ def reference_logits(state, x):
 def test_rosinality_discriminator(tmp_path, state):
     shapes = {"convs.0.0.weight": [8, 3, 1, 1], "convs.0.1.bias": [8]}
     for i, (channels_in, channels) in enumerate([(8, 16), (16, 16), (16, 16)], 1):
-        shapes |= {f"convs.{i}.conv1.0.weight": [channels_in, channels_in, 3, 3], f"convs.{i}.conv1.1.bias": [channels_in],
+        shapes |= {f"convs.{i}.conv1.0.weight": [channels_in] * 2 + [3, 3], f"convs.{i}.conv1.1.bias": [channels_in],
                    f"convs.{i}.conv2.0.kernel": [4, 4], f"convs.{i}.conv2.1.weight": [channels, channels_in, 3, 3],
                    f"convs.{i}.conv2.2.bias": [channels], f"convs.{i}.skip.0.kernel": [4, 4],
                    f"convs.{i}.skip.1.weight": [channels, channels_in, 1, 1]}  # fmt: skip
@@ -189,9 +189,14 @@ def test_rosinality_refuses_to_write_what_it_cannot_hold(tmp_path, small_generat
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("wrap", [
-    lambda s: {"state_dict": s}, lambda s: {"net": {"params_ema": s}, "epoch": 3}, lambda s: {f"a.b.{k}": v for k, v in s.items()},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"state_dict": state},
+        lambda state: {"net": {"params_ema": state}, "epoch": 3},
+        lambda state: {f"a.b.{name}": tensor for name, tensor in state.items()},
+    ],
+)
 def test_wrappers_that_nobody_listed(tmp_path, state, wrap):
     torch.save(wrap(state), tmp_path / "x.pt")
     assert checkpoints.load_generator(tmp_path / "x.pt").img_resolution == 32
