@@ -9,6 +9,7 @@ import os
 import stat
 import struct
 import warnings
+import zipfile
 from pathlib import Path
 
 from PIL import (
@@ -75,19 +76,35 @@ def read_file(path):
         raise PictureError(f"{path}: cannot be opened ({one_line(error)}); check name and permissions") from error
 
 
+def read_member(archive, member, most):
+    """The bytes of a zip's member, at most as many as its directory claims and `most` allows.
+
+    archive: zipfile.ZipFile. Raises ValueError for more, or a method of compression that cannot be stopped half-way, and
+    what zipfile raises for damage, such as a claim that is not true.
+    """
+    info = archive.getinfo(member)
+    if info.file_size > most:
+        raise ValueError(f"{info.file_size / 2**20:.0f} MiB, over {most >> 20}")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("compressed by another method than deflate")
+    with archive.open(info) as file:
+        return file.read(info.file_size + 1)  # read() alone would inflate gigabytes before it looks at the claim
+
+
 def open_image(path, content=None):
     """The Pillow image of a picture's bytes, opened but not decoded; to be closed by the caller (`with`).
 
-    content: the bytes, None = those of the file; `path` names it in messages. TGA, which has no signature, is tried only
-    under its own suffixes. Raises PictureError for what is no picture of FORMATS or has over 200 Mpixel.
+    content: the bytes, or a file open for reading, of which only the header is read until the image is loaded; None = the
+    file of this path, which otherwise only names it in messages. TGA, which has no signature, is tried only under its
+    own suffixes. Raises PictureError for what is no picture of FORMATS or has over 200 Mpixel.
     """
     content = read_file(path) if content is None else content
-    if not content:
+    if content == b"":
         raise PictureError(f"{path}: the file is empty; export or download it again")
     tga = Path(str(path)).suffix.lower() in SUFFIXES["TGA"]
     formats = [name for name in FORMATS if name != "TGA" or tga]
     try:
-        image = Image.open(io.BytesIO(content), formats=formats)
+        image = Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(f"{path}: over 200 million pixels; reduce the picture first") from error
     except UnidentifiedImageError as error:
