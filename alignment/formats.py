@@ -5,6 +5,7 @@ So the formats are listed, and nothing else is tried. The limit of pixels is our
 """
 
 import io
+import logging
 import os
 import stat
 import struct
@@ -50,7 +51,9 @@ MOST_BYTES = 2**32  # of one file
 # Pillow's own limit, which it keeps in a global and asks at other moments for every format, must not come first.
 # (TIFF samples of up to four channels are decoded as so many grey pixels.)
 Image.MAX_IMAGE_PIXELS = 4 * MOST_PIXELS
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of damaged EXIF: said in a picture's notes
+# Of damage, a picture's notes and errors tell: not Pillow beside them.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class PictureError(Exception):
