@@ -30,6 +30,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from .text import one_line, shown
+
 SUFFIXES = {  # Pillow's name of a format -> the suffixes it goes by
     "PNG": (".png", ".apng"),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -57,7 +59,10 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class PictureError(Exception):
-    """A picture that cannot be used; the message is one line, 'PATH: what is wrong; remedy'."""
+    """A picture that cannot be used; the message is one line, 'PATH: what is wrong; remedy', its characters escaped."""
+
+    def __str__(self):
+        return shown(super().__str__(), 2000)
 
 
 def read_file(path):
@@ -124,12 +129,6 @@ def check_size(path, width, height):
     """Raises PictureError for more than MOST_PIXELS."""
     if width * height > MOST_PIXELS:
         raise PictureError(f"{path}: {width} x {height} pixels, over 200 million; reduce the picture first")
-
-
-def one_line(error):
-    """The first line of an exception's text, without control characters, at most 200 of them."""
-    text = (str(error).splitlines() or [""])[0].strip() or type(error).__name__
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 
 # -- PNG (W3C, third edition): signature, then chunks of length, name, data, CRC

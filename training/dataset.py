@@ -17,7 +17,7 @@ from PIL import Image
 from alignment import PictureError, open_image, read_picture
 from alignment.formats import read_file, read_member
 from alignment.listing import left_out_line, pictures_in, sort_names
-from alignment.names import shown
+from alignment.text import shown
 
 MEMORY = 4 * 2**30
 MOST_BYTES = 2**28  # of one picture file
@@ -160,8 +160,8 @@ def _check_size(path, resolution):
 
 
 def _unreadable(path, error):
-    why = str(error).removeprefix(f"{path}: ").split("; ")[0]
-    return DatasetError(f"{shown(path)}: cannot be read ({shown(why)}); remove it or fetch it again")
+    why = str(error).removeprefix(f"{shown(path, 2000)}: ").split("; ")[0]
+    return DatasetError(f"{shown(path)}: cannot be read ({why}); remove it or fetch it again")
 
 
 def _fits(path, size, resolution):

@@ -60,6 +60,13 @@ def seeds():
     save("rgb.bmp", rgb)
     save("palette.bmp", rgb.quantize(16))
     save("film.gif", rgb.quantize(16), save_all=True, append_images=[rgb.rotate(90).quantize(16)], transparency=2)
+    for name, form in (("rgb.jp2", "jpeg2000"), ("rgb.avif", "avif"), ("rgb.tga", "tga"), ("rgb.ppm", "ppm"), ("rgb.qoi", "qoi")):
+        file = io.BytesIO()
+        rgb.save(file, form)
+        made[name] = file.getvalue()
+    file = io.BytesIO()
+    grey.convert("F").save(file, "PPM")
+    made["float.pfm"] = file.getvalue()
     return made
 
 

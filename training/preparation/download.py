@@ -19,7 +19,7 @@ from dataclasses import replace
 from urllib.parse import quote, unquote
 
 from alignment import PictureError, open_image
-from alignment.names import shown
+from alignment.text import shown
 from weights.files import written_atomically
 
 from .sources import MOST_BYTES

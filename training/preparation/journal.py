@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
-from alignment.names import shown
+from alignment.text import shown
 
 from .filters import refusal
 from .measure import crop_path

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignment import PictureError
-from alignment.formats import one_line, read_file, read_member
+from alignment.formats import read_file, read_member
 from alignment.listing import left_out_line, pictures_in, sort_names
-from alignment.names import shown
+from alignment.text import one_line, shown
 
 from . import PreparationError
 from .maps import choose

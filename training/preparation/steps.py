@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from alignment.names import shown
+from alignment.text import shown
 from weights.files import written_atomically
 
 from . import PreparationError

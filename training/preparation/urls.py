@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from alignment import PICTURE_SUFFIXES
-from alignment.names import shown
+from alignment.text import shown
 
 
 def is_url(name):
