@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from .pictures import check_picture
+from .text import shown
 
 LONGEST_SIDE = 1600  # larger pictures are searched on a copy reduced to this
 SMALL_PICTURE = 600  # pictures with a shorter long side are searched at twice their size (HOG needs faces of 80 pixels)
@@ -24,7 +25,10 @@ PREDICTOR_FILE = "models/shape_predictor_68_face_landmarks.dat"
 
 
 class AlignmentError(Exception):
-    """Faces cannot be searched at all; the message names the remedy."""
+    """Faces cannot be searched, or none is there; the message names the remedy, its characters escaped."""
+
+    def __str__(self):
+        return shown(super().__str__(), 2000)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ So the formats are listed, and nothing else is tried. The limit of pixels is our
 """
 
 import io
+import logging
 import os
 import stat
 import struct
 import warnings
+import zipfile
 from pathlib import Path
 
 from PIL import (  # noqa: F401 - a plugin registers its format when it is imported
@@ -27,6 +29,8 @@ from PIL import (  # noqa: F401 - a plugin registers its format when it is impor
     UnidentifiedImageError,
     WebPImagePlugin,
 )
+
+from .text import one_line, shown
 
 SUFFIXES = {  # Pillow's name of a format -> the suffixes it goes by
     "PNG": (".png", ".apng"),
@@ -49,11 +53,16 @@ MOST_BYTES = 2**32  # of one file
 # Pillow's own limit, which it keeps in a global and asks at other moments for every format, must not come first.
 # (TIFF samples of up to four channels are decoded as so many grey pixels.)
 Image.MAX_IMAGE_PIXELS = 4 * MOST_PIXELS
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of damaged EXIF: said in a picture's notes
+# Of damage, a picture's notes and errors tell: not Pillow beside them.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class PictureError(Exception):
-    """A picture that cannot be used; the message is one line, 'PATH: what is wrong; remedy'."""
+    """A picture that cannot be used; the message is one line, 'PATH: what is wrong; remedy', its characters escaped."""
+
+    def __str__(self):
+        return shown(super().__str__(), 2000)
 
 
 def read_file(path):
@@ -75,19 +84,35 @@ def read_file(path):
         raise PictureError(f"{path}: cannot be opened ({one_line(error)}); check name and permissions") from error
 
 
+def read_member(archive, member, most):
+    """The bytes of a zip's member, at most as many as its directory claims and `most` allows.
+
+    archive: zipfile.ZipFile. Raises ValueError for more, or a method of compression that cannot be stopped half-way, and
+    what zipfile raises for damage, such as a claim that is not true.
+    """
+    info = archive.getinfo(member)
+    if info.file_size > most:
+        raise ValueError(f"{info.file_size / 2**20:.0f} MiB, over {most >> 20}")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("compressed by another method than deflate")
+    with archive.open(info) as file:
+        return file.read(info.file_size + 1)  # read() alone would inflate gigabytes before it looks at the claim
+
+
 def open_image(path, content=None):
     """The Pillow image of a picture's bytes, opened but not decoded; to be closed by the caller (`with`).
 
-    content: the bytes, None = those of the file; `path` names it in messages. TGA, which has no signature, is tried only
-    under its own suffixes. Raises PictureError for what is no picture of FORMATS or has over 200 Mpixel.
+    content: the bytes, or a file open for reading, of which only the header is read until the image is loaded; None = the
+    file of this path, which otherwise only names it in messages. TGA, which has no signature, is tried only under its
+    own suffixes. Raises PictureError for what is no picture of FORMATS or has over 200 Mpixel.
     """
     content = read_file(path) if content is None else content
-    if not content:
+    if content == b"":
         raise PictureError(f"{path}: the file is empty; export or download it again")
     tga = Path(str(path)).suffix.lower() in SUFFIXES["TGA"]
     formats = [name for name in FORMATS if name != "TGA" or tga]
     try:
-        image = Image.open(io.BytesIO(content), formats=formats)
+        image = Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(f"{path}: over 200 million pixels; reduce the picture first") from error
     except UnidentifiedImageError as error:
@@ -104,12 +129,6 @@ def check_size(path, width, height):
     """Raises PictureError for more than MOST_PIXELS."""
     if width * height > MOST_PIXELS:
         raise PictureError(f"{path}: {width} x {height} pixels, over 200 million; reduce the picture first")
-
-
-def one_line(error):
-    """The first line of an exception's text, without control characters, at most 200 of them."""
-    text = (str(error).splitlines() or [""])[0].strip() or type(error).__name__
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 
 # -- PNG (W3C, third edition): signature, then chunks of length, name, data, CRC

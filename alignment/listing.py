@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from .formats import PICTURE_SUFFIXES, SUFFIXES
+from .text import shown
 
 LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "@eadir"}
 OTHER_PICTURES = set(
@@ -87,15 +88,13 @@ def pictures_in(folder, deep=False):
     return sorted(taken, key=os.fspath), sorted(left_out, key=lambda item: os.fspath(item[0]))
 
 
-def left_out_line(left_out, shown=3):
+def left_out_line(left_out, most=3):
     """One line for [(path, why)], or None: how many, why, and the first few names."""
     if not left_out:
         return None
-    from .names import shown as escaped
-
     why = ", ".join(f"{why} ({n})" if n > 1 else why for why, n in Counter(why for _, why in left_out).most_common(3))
-    names = ", ".join(escaped(PurePosixPath(str(path)).name) for path, _ in left_out[:shown])
-    more = f" and {len(left_out) - shown} more" if len(left_out) > shown else ""
+    names = ", ".join(shown(PurePosixPath(str(path)).name) for path, _ in left_out[:most])
+    more = f" and {len(left_out) - most} more" if len(left_out) > most else ""
     return f"left out: {names}{more}: {why}"
 
 

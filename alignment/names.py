@@ -7,11 +7,11 @@ to the file system (case, composed and decomposed accents).
 
 import hashlib
 import os
-import re
 import unicodedata
 from pathlib import Path
 
 from .formats import PICTURE_SUFFIXES
+from .text import changes_direction
 
 LONGEST = 150  # bytes of UTF-8 in a name: room for suffixes, temporary names and deep folders (file systems allow 255)
 RESERVED = {  # what stands beside the results of a run
@@ -80,21 +80,6 @@ def folded(name):
     return unicodedata.normalize("NFKD", once).rstrip(". ")
 
 
-def shown(text, longest=300):
-    """`text` for a terminal, a log or a table: what is not printable, or no text at all, becomes an escape; cut short."""
-    text = os.fsencode(text).decode(errors="surrogateescape") if isinstance(text, os.PathLike) else str(text)
-    parts = []
-    for c in text[: longest + 1]:
-        if "\udc80" <= c <= "\udcff":
-            parts.append(f"\\x{ord(c) - 0xDC00:02x}")
-        elif c.isprintable() and not _turns(c):
-            parts.append(c)
-        else:
-            parts.append(c.encode("unicode_escape", "surrogatepass").decode())
-    escaped = "".join(parts)
-    return escaped if len(text) <= longest else escaped[:longest] + "..."
-
-
 def _counted(names):
     counts = {}
     for name in names:
@@ -103,11 +88,4 @@ def _counted(names):
 
 
 def _writable(c):
-    return c.isprintable() and c != "\ufffd" and not _turns(c)
-
-
-def _turns(c):
-    """Does it change the direction of text, or show nothing? (It could hide what a name ends with.)"""
-    return unicodedata.bidirectional(c) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI") or bool(
-        re.match("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]", c)
-    )
+    return c.isprintable() and c != "\ufffd" and not changes_direction(c)

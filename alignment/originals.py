@@ -19,7 +19,7 @@ from weights.files import written_atomically
 
 from .formats import SUFFIXES, open_image, png_chunks
 from .samples import MODES, of_levels, swapped
-from .tiff import tiff_bytes
+from .tiff import read_directory, tiff_bytes
 
 WRITTEN = {  # Pillow's name of a format -> suffixes it is written under; the first stands in for any other
     "PNG": (".png",),
@@ -97,16 +97,16 @@ def way_back(path, content, described):
         return ".png", {}, {}, []
     own = Path(path).suffix.lower()
     suffix = own if own in WRITTEN[kind] else WRITTEN[kind][0]
-    settings, notes = {}, []
+    settings, notes, damaged = {}, [], []
     if kind == "PNG":
-        metadata = {f"{name.decode()} {i}": chunk for i, (name, chunk) in enumerate(_kept_chunks(content))}
+        metadata, damaged = _kept_chunks(content)
     elif kind == "TIFF":
-        metadata = _tiff_tags(described, content)
+        metadata, damaged = _tiff_tags(described, content)
     else:
         metadata = {name: described.info[name] for name in ("icc_profile", "xmp") if described.info.get(name)}
         exif = described.info.get("exif", b"")
         if exif and not (upright := upright_exif(exif)):
-            notes.append("EXIF damaged: dropped")
+            damaged.append("EXIF")
         elif exif:
             metadata["exif"] = upright
             if len(upright) > LONGEST_EXIF and kind in ("JPEG", "MPO"):
@@ -118,6 +118,8 @@ def way_back(path, content, described):
             metadata |= {name: described.info[name] for name in ("dpi", "comment") if described.info.get(name)}
             settings = {"qtables": described.quantization, "progressive": bool(described.info.get("progressive")),
                         "subsampling": JpegImagePlugin.get_sampling(described)}  # fmt: skip
+    if damaged:
+        notes.append(f"damaged metadata dropped: {', '.join(damaged)}")
     return suffix, metadata, settings, notes
 
 
@@ -192,16 +194,17 @@ def _pillow_image(samples):
 
 
 def _kept_chunks(data):
-    """(name, chunk) of what a PNG file says about the picture besides its samples, in its order."""
+    """({name and number: chunk} of what a PNG file says about the picture besides its samples, names of damaged ones)."""
+    kept, damaged = {}, []
     for name, chunk in png_chunks(data):
-        if name not in PNG_KEPT or struct.pack(">I", zlib.crc32(chunk[4:-4])) != chunk[-4:]:
+        if name not in PNG_KEPT:
             continue
-        if name == b"eXIf":
-            exif = upright_exif(chunk[8:-4])
-            if not exif:
-                continue
-            chunk = png_chunk(name, exif)
-        yield name, chunk
+        exif = upright_exif(chunk[8:-4]) if name == b"eXIf" else None
+        if exif == b"" or struct.pack(">I", zlib.crc32(chunk[4:-4])) != chunk[-4:]:
+            damaged.append(name.decode())
+        else:
+            kept[f"{name.decode()} {len(kept)}"] = chunk if exif is None else png_chunk(name, exif)
+    return kept, damaged
 
 
 def png_chunk(name, data):
@@ -233,14 +236,12 @@ def _bmp(samples):
 
 
 def _tiff_tags(directory, content):
-    """{tag: value} worth keeping, the EXIF directories as dictionaries."""
-    tags = {code: directory[code] for code in TIFF_KEPT if code in directory}
-    for code in (EXIF_IFD, GPS_IFD):
+    """({tag: value} worth keeping, the EXIF directories as dictionaries, names of damaged ones)."""
+    tags, damaged = {code: directory[code] for code in TIFF_KEPT if code in directory}, []
+    for code, name in ((EXIF_IFD, "EXIF"), (GPS_IFD, "GPS")):
         if code in directory:
             try:
-                with open_image("tried", content) as image:
-                    found = dict(image.getexif().get_ifd(code))
+                tags[code] = dict(read_directory(content, directory[code]))
             except Exception:  # Pillow has many for damaged directories
-                continue
-            tags |= {code: found} if found else {}
-    return tags
+                damaged.append(name)
+    return tags, damaged

@@ -12,9 +12,10 @@ from PIL import Image
 
 from weights.files import written_atomically
 
-from .formats import PictureError, check_size, one_line, open_image, read_file, without_metadata
+from .formats import PictureError, check_size, open_image, read_file, without_metadata
 from .originals import ORIENTATION, Original, sound, way_back
 from .samples import of_image, of_tiff, to_rgb8
+from .text import one_line
 from .tiff import is_tiff, read_directory, read_tiff, size_of
 
 SMALLEST_SIDE = 32  # pixels; below this there is no face to find

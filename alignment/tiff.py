@@ -37,12 +37,11 @@ def is_tiff(data):
     return data[:4] in SIGNATURES
 
 
-def read_directory(data):
-    """The first directory of a TIFF file, {tag: value}."""
+def read_directory(data, at=None):
+    """The first directory of a TIFF file, or the one that starts `at`; to be read like {tag: value}."""
     file = io.BytesIO(data)
-    header = file.read(16 if data[2:3] == b"+" else 8)
-    directory = ImageFileDirectory_v2(header)
-    file.seek(directory.next)
+    directory = ImageFileDirectory_v2(file.read(16 if data[2:3] == b"+" else 8))
+    file.seek(directory.next if at is None else at)
     directory.load(file)
     return directory
 

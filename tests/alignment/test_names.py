@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alignment.names import DEVICES, LONGEST, folded, is_reserved, output_names, safe_name, shown
+from alignment.names import DEVICES, LONGEST, folded, is_reserved, output_names, safe_name
+from alignment.text import shown
 
 ODD = [
     "", ".", "..", "...", " ", "a/b", "a\\b", "../../x", "C:evil", "a\0b", "a\nb", "a\x1b[31mb", "con", "CON.old", "nul ",
@@ -80,3 +81,12 @@ def test_shown_has_no_control_over_a_terminal():
     assert shown("é名 x") == "é名 x" and len(shown("x" * 10**6)) < 310
     for name in ODD:
         shown(name).encode()  # UTF-8 has a form for all of it
+
+
+def test_errors_that_name_a_hostile_file_are_escaped():
+    from alignment import AlignmentError, PictureError, read_picture
+
+    with pytest.raises(PictureError) as caught:
+        read_picture("in/\x1b[31m\udce9\n.png")
+    assert str(caught.value) == "in/\\x1b[31m\\xe9\\n.png: no such file; check the path"
+    assert "\x1b" not in str(AlignmentError("a\x1b: no face"))
