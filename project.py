@@ -65,7 +65,14 @@ class InGroups(click.Command):
     "--weights",
     "folder",
     type=click.Path(file_okay=False),
-    help="Folder with g_real, g_rendering, perceptual and parser .safetensors.  [default: the embedded demo bundle]",
+    help="Folder with g_real, g_rendering, perceptual and parser: our own files or the public ones, as "
+    "scripts/download_weights.py leaves them.  [default: the embedded demo bundle]",
+)
+@click.option(
+    "--g-rendering",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A snapshot of train.py, or its run folder, in place of the folder's g_rendering.",
 )
 @click.option(
     "--faces",
@@ -150,6 +157,7 @@ def main(
     inputs,
     out,
     folder,
+    g_rendering,
     faces,
     landmarks,
     quad,
@@ -183,13 +191,14 @@ def main(
 
         from dataclasses import replace
 
-        from jobs.folder import Options, run
+        from jobs.folder import Options, check_writable, run
         from machine import processes
         from machine.device import pick_device
         from pipeline.presets import chosen
 
+        check_writable(out)
         device = str(processes.start(pick_device(device)))
-        bundle = networks(folder, device, compiled)
+        bundle = networks(folder, g_rendering, device, compiled)
         chosen_preset = chosen(preset, steps)
         given_finish = {"blend": blend, "detail": detail, "strength": strength}
         given_finish = {name: value for name, value in given_finish.items() if value is not None}
@@ -219,7 +228,7 @@ def main(
         raise
 
 
-def networks(folder, device, compiled):
+def networks(folder, g_rendering, device, compiled):
     """The Bundle of a run, its networks compiled if asked for; says so where the embedded one is used. Raises
     ClickException, naming the file."""
     import weights
@@ -228,7 +237,7 @@ def networks(folder, device, compiled):
     from pipeline import load_bundle
 
     try:
-        bundle = load_bundle(folder, device)
+        bundle = load_bundle(folder, device, g_rendering)
     except weights.WeightsError as error:
         raise click.ClickException(str(error)) from error
     first = processes.rank() == 0

@@ -24,10 +24,14 @@ ALL_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
 
 
 def is_litter(name):
-    """Is a path (with / between its parts, relative to what was given) something no user put there, or hidden?"""
-    return any(
-        part.lower() in LITTER or (part.startswith(".") and part not in (".", "..")) for part in PurePosixPath(name).parts
-    )
+    """Is a path (with / between its parts, relative to what was given) something no user put there, or hidden? A picture
+    called "...png", whose stem is made of points, is neither."""
+    return any(part.lower() in LITTER or _is_hidden(part) for part in PurePosixPath(name).parts)
+
+
+def _is_hidden(part):
+    path = PurePosixPath(part)
+    return part.startswith(".") and part not in (".", "..") and not (path.suffix and not path.stem.strip("."))
 
 
 def sort_names(names):

@@ -92,7 +92,7 @@ def aligned_pictures(folder):
     """[(path, name)] of a folder of aligned portraits; raises ClickException where there are none, or names clash."""
     if not Path(folder).is_dir():
         raise click.ClickException(f"{folder}: no such folder; give a folder of aligned portraits")
-    from alignment.names import shown
+    from alignment.text import shown
 
     pictures = find_pictures([folder])
     for path, name in pictures:

@@ -4,14 +4,18 @@ Under torchrun the processes share the pictures and meet through files in the ou
 which would time out while the slowest still works.
 """
 
+import errno
 import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+
+from alignment.text import shown
 
 from .inputs import Separate, read_ahead
 from .results import fingerprint_of, finished, write_entry, write_run
@@ -56,8 +60,29 @@ def run(pictures, out, bundle, options, *, workers=1):
     """Do all `pictures`, [(path, name)], and write OUT/NAME/..., report.json, sheet.png and results.html.
 
     workers: threads that read and align the next pictures meanwhile. Of several processes each does its share, and the
-    first writes what is about the whole. Returns the Report (of the process's own share in the others).
+    first writes what is about the whole. Returns the Report (of the process's own share in the others). Raises
+    ClickException where another run is at work in `out`, or it cannot be written.
     """
+    from machine import processes
+    from machine.locks import Busy, only_run_in
+    from weights.files import remove_unfinished
+
+    out, rank = Path(out), processes.rank()
+    try:
+        with only_run_in(out) if rank == 0 else nullcontext():
+            if rank == 0:
+                remove_unfinished(out)
+            (out / f".process{rank}.json").unlink(missing_ok=True)  # of a run that was killed
+            processes.wait_for_all()
+            return all_pictures(pictures, out, bundle, options, workers)
+    except Busy as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:  # of what is written about the whole
+        raise click.ClickException(cannot_write(error, out)) from error
+
+
+def all_pictures(pictures, out, bundle, options, workers):
+    """What `run` does once the folder is ours."""
     from tqdm import tqdm
 
     import weights
@@ -65,10 +90,7 @@ def run(pictures, out, bundle, options, *, workers=1):
 
     started = time.perf_counter()
     rank, world_size = processes.rank(), processes.world_size()
-    out = Path(out)
-    (out / f".process{rank}.json").unlink(missing_ok=True)  # of a run that was killed
-    processes.wait_for_all()
-    used = {name: {"file": str(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
+    used = {name: {"file": shown(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
     settings = {"preset": options.name, **asdict(options.preset.schedule), **asdict(options.preset.finish)}
     settings |= {"faces": options.faces, "resolution": bundle.size}
     of_inversion = {
@@ -94,13 +116,11 @@ def run(pictures, out, bundle, options, *, workers=1):
     waiting = [path for path, name in work.pictures if finished(out / name, prints[path]) is None]
     with bar, read_ahead(waiting, work.search, workers) as aligned:
         for index, (path, name) in enumerate(work.pictures):
-            bar.set_description(name[:24])
+            bar.set_description(shown(name, 24))
             entry = finished(out / name, prints[path])
             if entry is None:
                 entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
-                entry |= one_picture(path, out / name, bundle, options, work, aligned, made_with[path], bar)
-                if "error" not in entry:
-                    write_entry(out / name, entry)
+                entry |= one_picture(path, out / name, entry, bundle, work, aligned, made_with[path], bar)
             if "error" not in entry:
                 work.keep(out / name, entry)
             bar.n = work.steps(index + 1)
@@ -124,11 +144,13 @@ def run(pictures, out, bundle, options, *, workers=1):
     return report
 
 
-def one_picture(path, folder, bundle, options, work, aligned, made_with, bar):
-    """One picture into its folder; what its entry says: "error", or "notes", "composite" and "faces"."""
+def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
+    """One picture into its folder, with `entry` and what it says beyond that: "error", or "notes", "composite" and
+    "faces"."""
     from alignment import AlignmentError, PictureError
-    from pipeline import finish_picture, invert_faces
+    from pipeline import NotFinite, finish_picture, invert_faces
     from pipeline.kept import keep, kept
+    from weights.files import remove_unfinished
 
     def on_step(step, lpips):
         bar.update()
@@ -138,21 +160,53 @@ def one_picture(path, folder, bundle, options, work, aligned, made_with, bar):
         picture, found = aligned(path)
         notes = [*picture.notes, *work.notes.get(path, [])]
         for note in notes:
-            bar.write(f"{path}: {note}")
+            bar.write(shown(f"{path}: {note}"))
+        if folder.is_dir():
+            remove_unfinished(folder)
         inverted = kept(folder, picture, made_with)
         if inverted is None:
             start, schedule = work.begin(found)
             inverted = invert_faces(picture, found, bundle, schedule, start, on_step)
             keep(folder, inverted, made_with)
-        composite, faces = finish_picture(inverted, bundle, options.preset.finish).save(folder)
-    except (PictureError, AlignmentError, OSError) as error:
-        message = str(error) if str(path) in str(error) else f"{path}: {error}"
-        bar.write(f"error: {message}")
-        return {"error": message}
-    for face in faces:
-        for warning in face["warnings"]:
-            bar.write(f"{path}: {warning}")
-    return {"notes": notes, "composite": composite, "faces": faces}
+        composite, faces = finish_picture(inverted, bundle, work.options.preset.finish).save(folder)
+        done = {"notes": notes, "composite": composite, "faces": faces}
+        write_entry(folder, entry | done)
+    except (PictureError, AlignmentError, NotFinite, OSError) as error:
+        message = cannot_write(error, folder) if isinstance(error, OSError) and error.errno in FULL else str(error)
+        message = message if str(path) in message else f"{path}: {message}"
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error) and "out of memory" not in str(error):
+            raise
+        message = f"{path}: too large for the memory of this machine; reduce the picture, or use a larger one"
+    else:
+        for face in faces:
+            for warning in face["warnings"]:
+                bar.write(shown(f"{path}: {warning}"))
+        return done
+    bar.write(shown(f"error: {message}"))
+    return {"error": message}
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
+
+
+def cannot_write(error, out):
+    """One line about an OSError of writing."""
+    return f"{shown(error.filename or out)}: {error.strerror or error}; make room or give another -o"
+
+
+def check_writable(out):
+    """Raise ClickException unless files can be written into `out`, which is made where it is missing."""
+    import tempfile
+
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise click.ClickException(
+            f"{shown(out)}: nothing can be written there ({error.strerror or error}); give another -o"
+        ) from error
 
 
 def read_start(path, bundle):

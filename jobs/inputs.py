@@ -18,7 +18,8 @@ def find_pictures(inputs, out=None):
     folder without pictures.
     """
     from alignment.listing import left_out_line, pictures_in
-    from alignment.names import output_names, shown
+    from alignment.names import output_names
+    from alignment.text import shown
 
     own = set() if out is None else {os.path.realpath(Path(out) / name) for name in OWN_FILES}
     paths = []

@@ -48,7 +48,7 @@ def finished(folder, wanted):
 def write_entry(folder, entry):
     """The last file of a picture's folder."""
     with written_atomically(folder / "report.json") as unfinished:
-        unfinished.write_text(json.dumps(entry, indent=1))
+        unfinished.write_text(json.dumps(entry, indent=1, allow_nan=False))
 
 
 def overview_row(out, entry):
@@ -84,7 +84,7 @@ def write_run(out, report):
     from .results_page import results_page
 
     with written_atomically(out / "report.json") as unfinished:
-        unfinished.write_text(json.dumps(report, indent=1))
+        unfinished.write_text(json.dumps(report, indent=1, allow_nan=False))
     done = [entry for entry in report["pictures"] if "error" not in entry]
     if "sequence" in report and len(done) > SHOWN:
         done = [done[i] for i in sorted({round(i * (len(done) - 1) / (SHOWN - 1)) for i in range(SHOWN)})]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from alignment.text import shown
+
 SHOWN = 900  # pixels on the long side of a picture on the page
 FACE = 256
 
@@ -39,6 +41,11 @@ for (const slider of document.querySelectorAll('.slider')) {
 """
 
 
+def escaped(text):
+    """Any text as HTML, what is not printable as escapes."""
+    return html.escape(shown(text, 2000))
+
+
 def results_page(out, report, left_out=()):
     """The page for a run's report (what project.py writes to `report.json`) as one string of HTML.
 
@@ -68,26 +75,26 @@ def results_page(out, report, left_out=()):
 
 
 def _picture(out, entry):
-    name = html.escape(entry["output"])
+    name = escaped(entry["output"])
     if "error" in entry:
-        return f'<h2>{name}</h2><p class="error">{html.escape(entry["error"])}</p>'
+        return f'<h2>{name}</h2><p class="error">{escaped(entry["error"])}</p>'
     folder = out / entry["output"]
     parts = [f"<h2>{name}</h2>"]
-    parts += [f'<p class="muted">{html.escape(note)}</p>' for note in entry.get("notes", [])]
+    parts += [f'<p class="muted">{escaped(note)}</p>' for note in entry.get("notes", [])]
     parts.append(_slider(Path(entry["input"]), folder / entry.get("composite", "composite.png")))
     for face in entry["faces"]:
         figures = [("crop", "face"), ("inversion", "by g_rendering"), ("portrait", "by g_real"), ("result", "result")]
         shown = "".join(_figure(folder / f"face{face['face']}_{kind}.png", caption) for kind, caption in figures)
         parts.append(f'<div class="faces">{shown}</div>')
         parts.append(f'<p class="muted">face {face["face"]}: LPIPS {face["lpips"]:.3f}, {face["seconds"]:.1f} s</p>')
-        parts += [f'<p class="warning">{html.escape(warning)}</p>' for warning in face["warnings"]]
+        parts += [f'<p class="warning">{escaped(warning)}</p>' for warning in face["warnings"]]
     return "\n".join(parts)
 
 
 def _slider(before, after):
     sources = [_embedded(path, SHOWN) for path in (before, after)]
     if None in sources:
-        return f'<p class="muted">{html.escape(str((before, after)[sources.index(None)]))} is no longer there</p>'
+        return f'<p class="muted">{escaped((before, after)[sources.index(None)])} is no longer there</p>'
     return (
         f'<div class="slider"><img src="{sources[0]}" alt="before"><img class="after" src="{sources[1]}" alt="after">'
         '<div class="bar"></div><input type="range" min="0" max="100" value="50" aria-label="before and after"></div>'

@@ -99,7 +99,7 @@ class Sequence:
     """The frames as work for a run (jobs/folder.py); the methods are those of jobs.inputs.Separate."""
 
     def __init__(self, pictures, options, start, generator):
-        self.pictures, self.start, self.generator = pictures, start, generator
+        self.pictures, self.options, self.start, self.generator = pictures, options, start, generator
         self.schedule = options.preset.schedule
         self.following = self.schedule.following(STEPS, RATE)
         self.which, self.given = options.faces, options.given

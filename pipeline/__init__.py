@@ -13,7 +13,7 @@ or its steps one by one, of which only `invert` is slow:
 
 from .bundle import Bundle, load_bundle
 from .presets import PRESETS, Finish, Preset
-from .projector import Inverted, Projector, finish_picture, invert_faces
+from .projector import Inverted, NotFinite, Projector, finish_picture, invert_faces
 from .results import FaceResult, Measured, Result
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Finish",
     "Inverted",
     "Measured",
+    "NotFinite",
     "Preset",
     "Projector",
     "Result",

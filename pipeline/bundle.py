@@ -24,10 +24,11 @@ class Bundle:
         return self.g_real.img_resolution
 
 
-def load_bundle(folder=None, device="cpu"):
-    """Load g_real, g_rendering, perceptual and parser from a folder of native files; None = the embedded bundle.
+def load_bundle(folder=None, device="cpu", g_rendering=None):
+    """Load g_real, g_rendering, perceptual and parser from a folder; None = the embedded bundle.
 
-    Raises WeightsError, naming the file, when one is missing, damaged or does not fit the others.
+    Each may be our own file or the public one (weights/roles.py). g_rendering: a file, or a run folder of train.py, in
+    place of the folder's. Raises WeightsError, naming the file, when one is missing, damaged or does not fit.
     """
     import torch
 
@@ -35,11 +36,13 @@ def load_bundle(folder=None, device="cpu"):
     from losses.perceptual import load_perceptual
     from postprocess.parsing import load_parser
     from stylegan2.checkpoints import load_generator
+    from weights import roles
 
     from .warnings import load_calibration
 
     folder = Path(folder or weights.DEMO)
-    files = {name: folder / f"{name}.safetensors" for name in NETWORKS}
+    given = {"g_rendering": g_rendering}
+    files = {name: roles.find(folder, name, given.get(name)) for name in NETWORKS}
     networks = {
         "g_real": load_generator(files["g_real"]),
         "g_rendering": load_generator(files["g_rendering"]),
@@ -48,6 +51,9 @@ def load_bundle(folder=None, device="cpu"):
     }
     real, rendering = networks["g_real"], networks["g_rendering"]
     if (real.img_resolution, real.w_dim) != (rendering.img_resolution, rendering.w_dim):
-        raise weights.WeightsError(f"{folder}: g_real and g_rendering do not share a latent space")
+        raise weights.WeightsError(
+            f"{files['g_rendering']}: g_rendering draws {rendering.img_resolution} pixels from w of {rendering.w_dim}, "
+            f"g_real {real.img_resolution} from {real.w_dim}; they must share a latent space: fine-tune this g_real"
+        )
     networks = {k: n.to(device, memory_format=torch.channels_last) for k, n in networks.items()}
     return Bundle(**networks, device=device, files=files, limits=load_calibration(folder))

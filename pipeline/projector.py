@@ -15,6 +15,10 @@ from .results import FaceResult, Measured, Result
 from .warnings import face_warnings, worn_shares
 
 
+class NotFinite(Exception):
+    """The networks gave numbers that are not finite."""
+
+
 @dataclass(frozen=True)
 class Inverted:
     """The faces of one picture, each drawn by both generators from one w+."""
@@ -90,6 +94,7 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
     import inversion
     from alignment import AlignmentError, crop_face
     from alignment.tensors import to_pixels, to_tensor
+    from losses.resize import comparable
 
     try:
         crops = np.stack([crop_face(picture.pixels, face.quad, bundle.size) for face in found])  # [N, R, R, 3]
@@ -101,15 +106,19 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
         bundle.g_rendering, target, bundle.perceptual, schedule, start=start, on_step=on_step
     )
     with torch.no_grad():
-        lpips = bundle.perceptual(target, inverted.image).tolist()
+        lpips = bundle.perceptual(comparable(target), comparable(inverted.image))
+        portraits = inversion.regenerate(bundle.g_real, inverted, bundle.g_rendering)
+    for numbers in (lpips, inverted.w_plus, inverted.image, portraits):
+        if not torch.isfinite(numbers).all():
+            raise NotFinite("the networks gave numbers that are not finite; check the weights, or use float32")
     return Inverted(
         picture=picture,
         found=found,
         crops=crops,
         reconstructions=to_pixels(inverted.image),
-        portraits=to_pixels(inversion.regenerate(bundle.g_real, inverted, bundle.g_rendering)),
+        portraits=to_pixels(portraits),
         w_plus=inverted.w_plus.cpu().numpy(),
-        lpips=lpips,
+        lpips=lpips.tolist(),
         seconds=(time.perf_counter() - started) / len(found),
         tuned=inverted.generators is not None,
     )

@@ -21,6 +21,7 @@ import click
 import weights
 from alignment.tensors import to_pixels, to_tensor
 from compare.systems import CARD, System, write_card
+from weights import roles
 from weights.files import written_atomically
 
 MADE = "inputs.json"  # beside the results: which inputs they were made from
@@ -51,8 +52,7 @@ def framework_methods(bundle, steps):
     from training.config import identity_specs
 
     files = bundle.files
-    sketch = Path(files["g_real"]).parent / "sketch.safetensors"
-    sketch = sketch if sketch.is_file() else weights.DEMO / "sketch.safetensors"
+    sketch = sketch_file(Path(files["g_real"]).parent)
     losses = identity_settings(files["g_rendering"])
     specs = dict(zip(("sketch", "color"), identity_specs(losses), strict=True))
     extractor = load_sketch_extractor(sketch).to(bundle.device)
@@ -149,6 +149,14 @@ def ablation_methods(bundle, steps, folder):
 def untouched():
     """The method that does nothing."""
     return Method("input", "the rendered portrait as it is", lambda target, on_step: target)
+
+
+def sketch_file(folder):
+    """The sketch extractor of a folder of weights, or else the embedded one."""
+    try:
+        return roles.find(folder, "sketch")
+    except weights.WeightsError:
+        return roles.find(None, "sketch")
 
 
 def identity_settings(g_rendering):

@@ -29,6 +29,7 @@ LATENTS = 32
 def main(data, out, folder, count, steps, device):
     import weights
     from compare.paired.data import evaluation_portraits
+    from compare.paired.methods import sketch_file
     from machine.device import pick_device
     from pipeline import load_bundle
 
@@ -39,8 +40,7 @@ def main(data, out, folder, count, steps, device):
     portraits = evaluation_portraits(data, bundle.g_real.img_resolution, count)
     used = {role: weights.sha256(path) for role, path in bundle.files.items()}
     click.echo(inversions(bundle, portraits, steps, out, {"weights": used, "steps": steps, "names": portraits.names}))
-    sketch = Path(folder or weights.DEMO) / "sketch.safetensors"
-    sketch = sketch if sketch.is_file() else weights.DEMO / "sketch.safetensors"
+    sketch = sketch_file(folder)
     click.echo(sketches(bundle, sketch, out, {"weights": used | {"sketch": weights.sha256(sketch)}, "seed": 3}))
 
 
