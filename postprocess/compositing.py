@@ -68,8 +68,8 @@ def composite(
     samples = result[top:bottom, left:right]  # [h, w, C], a view
     old, opacity = _split(samples)  # float32 [h, w, 3] in 0 to 255, [h, w] in 0 to 1
     if detail:
-        change, _ = warp_to_picture(change_of_style(portrait, reconstruction), quad, picture.shape[:2])  # [h, w, 3]
-        new = restored(old, new, change, detail)
+        change = change_of_style(portrait, reconstruction, face_mask(labels))  # [S, S, 3]
+        new = restored(old, new, warp_to_picture(change, quad, picture.shape[:2])[0], detail)
     soft = soften(mask, side) * opacity
     if blend != "paper":
         soft *= patch[..., 4]
