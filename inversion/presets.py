@@ -15,7 +15,7 @@ from .pivotal_tuning import pivotal_tuning
 
 PRESETS = {
     "paper": dict(steps=500, lr=0.1),
-    "fast": dict(steps=100, lr=0.1, tuning=dict(steps=100, lr=1e-3)),
+    "fast": dict(steps=15, lr=0.1, tuning=dict(steps=35, lr=2e-3)),
     "best": dict(steps=120, lr=0.1, tuning=dict(steps=300, lr=3e-4)),
 }
 

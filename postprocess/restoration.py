@@ -18,6 +18,7 @@ import numpy as np
 from metrics.oklab import oklab_to_srgb, srgb_to_oklab
 
 FINEST = 0.7  # pixels of the generators: Gaussian sigma; finer than this the two disagree about noise, not style
+STRONGEST = 0.04  # Oklab: where colours shift farther than this from the face's mean shift, a stain is drawn, not skin
 LIGHT = 0.125  # of the crop's side: Gaussian sigma; coarser than this, differences of lightness are another light
 
 
@@ -31,8 +32,11 @@ def change_of_style(portrait, reconstruction, face):
     difference = srgb_to_oklab(portrait) - srgb_to_oklab(reconstruction)
     change = cv2.GaussianBlur(difference, (0, 0), FINEST)
     lightness = change[..., 0]
-    whole = lightness[face].mean() if face.any() else 0.0
-    change[..., 0] = lightness - cv2.GaussianBlur(lightness, (0, 0), LIGHT * len(change)) + whole
+    whole = change[face].mean(axis=0) if face.any() else np.zeros(3, np.float32)
+    change[..., 0] = lightness - cv2.GaussianBlur(lightness, (0, 0), LIGHT * len(change)) + whole[0]
+    colours = change[..., 1:] - whole[1:]
+    length = np.linalg.norm(colours, axis=2, keepdims=True).clip(1e-9)
+    change[..., 1:] = whole[1:] + colours * (STRONGEST / length * np.tanh(length / STRONGEST))
     return change
 
 
