@@ -3,9 +3,10 @@
 paper: Eq. 4, 500 steps. The paper gives no learning rate; 0.1 is that of the projector it cites. Twice that comes
 closer to the crop at every length, and so do 1000 steps, but the portraits lose the person: LPIPS alone does not do.
 
-fast, best: Eq. 4 for fewer steps, then pivotal tuning of g_rendering, which g_real follows (regeneration.py). No
-schedule of Eq. 4 alone reaches the LPIPS of its 500 steps in half the time; `fast` gets below it, and nearer to the
-person.
+fast, best: Eq. 4 for fewer steps, then pivotal tuning of g_rendering, which g_real follows (regeneration.py). `fast` is
+as short as it may be where only the difference of the two generators is applied to the picture
+(postprocess/restoration.py): what the inversion lacks of the person then comes from the picture. Its lengths were chosen
+by docs/benchmarks/restoration.md.
 """
 
 from dataclasses import replace
