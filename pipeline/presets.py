@@ -5,7 +5,9 @@
             person: LPIPS alone does not do. Its disturbance of w+ is that projector's too; a tenth of it, which the
             others have, comes closer to the crop.
     fast    the default, best: Eq. 4 for fewer steps, then pivotal tuning of g_rendering, which g_real follows
-            (inversion/regeneration.py). Chosen by docs/benchmarks/inversion-curves.md.
+            (inversion/regeneration.py). `fast` is as short as it may be where only the difference of the two generators
+            is applied to the picture (postprocess/restoration.py): what the inversion lacks of the person then comes
+            from the picture. Its lengths were chosen by docs/benchmarks/restoration.md.
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +34,7 @@ AS_PUBLISHED = Finish("paper", detail=0.0)
 
 PRESETS = {
     "paper": Preset(Schedule(500, disturbance=0.05), AS_PUBLISHED),
-    "fast": Preset(Schedule(100, tuning=Tuning(100, lr=1e-3)), Finish()),
+    "fast": Preset(Schedule(15, tuning=Tuning(35, lr=2e-3)), Finish()),
     "best": Preset(Schedule(120, tuning=Tuning(300, lr=3e-4)), Finish()),
 }
 DEFAULT = "fast"

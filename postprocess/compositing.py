@@ -25,6 +25,7 @@ from .restoration import change_of_style, restored
 BLENDS = ("harmonized", "paper", "poisson")
 EROSION = 0.015  # of the crop's side
 BLUR = 0.012  # Gaussian sigma, of the crop's side
+RISE = 0.12  # of the crop's side: over this length the change of style comes in
 FADE = 0.16  # of the crop's side: hair and neck that the crop cuts off fade out toward its outline
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow
 
@@ -68,8 +69,8 @@ def composite(
     samples = result[top:bottom, left:right]  # [h, w, C], a view
     old, opacity = _split(samples)  # float32 [h, w, 3] in 0 to 255, [h, w] in 0 to 1
     if detail:
-        change, _ = warp_to_picture(change_of_style(portrait, reconstruction), quad, picture.shape[:2])  # [h, w, 3]
-        new = restored(old, new, change, detail)
+        change = change_of_style(portrait, reconstruction, face_mask(labels))  # [S, S, 3]
+        new = restored(old, new, warp_to_picture(change, quad, picture.shape[:2])[0], detail)
     soft = soften(mask, side) * opacity
     if blend != "paper":
         soft *= patch[..., 4]
@@ -78,7 +79,8 @@ def composite(
         new = harmonize(new, old, skin & opaque, hair & opaque, hairy, mask > 0.5, side)
     elif blend == "poisson":
         new = clone(new, old, soft > 0)
-    weight = strength * soft[..., None]  # [h, w, 1]
+    share = strength * (1 + detail * (rising(mask, side) - 1)) if detail else strength
+    weight = (share * soft)[..., None]  # [h, w, 1]
     blended = _join(old + weight * (new - old), samples)
     samples[...] = np.where(weight > 0, blended, samples)
     whole[top:bottom, left:right] = soft
@@ -99,6 +101,17 @@ def soften(mask, side):
     eroded = (distance > erosion + 1.5 * sigma).astype(np.float32)
     soft = cv2.GaussianBlur(eroded, (0, 0), sigma)
     return soft[pad:-pad, pad:-pad]
+
+
+def rising(mask, side):
+    """How far from the border of a pasted mask, float [h, w], each pixel is: 0 on it, 1 from RISE of the crop's side
+    inwards, smooth in between. A change of colours that comes in so slowly leaves no seam."""
+    import cv2
+
+    inside = np.pad((mask > 0.5).astype(np.uint8), 1)
+    distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    t = np.clip(distance / (RISE * side), 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def fade(size):
