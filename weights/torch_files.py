@@ -55,7 +55,7 @@ class refusing:
             return
         if isinstance(error, RecursionError | MemoryError):
             raise WeightsError(f"{self.path}: nested too deeply or too large for a checkpoint; {REMEDY}") from error
-        reason = first_line(error, 120)
+        reason = "it ends early" if isinstance(error, EOFError) else first_line(error, 120)
         raise WeightsError(f"{self.path}: not a checkpoint that can be read safely ({reason}); {REMEDY}") from error
 
 

@@ -78,7 +78,7 @@ def answering():
                 self.close_connection = True
                 self.wfile.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: %d\r\n\r\n" % len(body))
                 try:
-                    for i in range(0, len(body), 1 if pause else len(body)):
+                    for i in range(0, len(body), 1 if pause else len(body) + 1):
                         self.wfile.write(body[i : i + 1] if pause else body)
                         self.wfile.flush()
                         if stop.wait(pause):
