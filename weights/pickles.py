@@ -179,8 +179,16 @@ def _put(target, pairs):
 
 def _dictionary(pairs=()):
     result = {}
-    _put(result, pairs)
+    _put(result, pairs.items() if isinstance(pairs, dict) else pairs)
     return result
+
+
+def _empty(*_):
+    return {}
+
+
+def _text(*parts):
+    return "/".join(part for part in parts if isinstance(part, str))
 
 
 def sizes(values):
@@ -260,6 +268,14 @@ MODULES = {
 }
 NAMES = {
     ("collections", "OrderedDict"): _dictionary,
+    ("collections", "Counter"): _dictionary,
+    ("collections", "defaultdict"): _empty,  # its entries follow
+    ("builtins", "dict"): "dict",
+    ("builtins", "float"): "float",
+    ("builtins", "int"): "int",
+    ("builtins", "list"): "list",
+    ("pathlib", "PosixPath"): _text,
+    ("pathlib", "WindowsPath"): _text,
     ("builtins", "set"): _list,
     ("builtins", "frozenset"): _list,
     ("argparse", "Namespace"): Attributes,
