@@ -92,6 +92,12 @@ def cases():
     kwargs = pickle.dumps(G, 2)[2:-1]
     doubled = module + doubled + b"X\x0c\x00\x00\x00_init_kwargs" + kwargs + b"ss\x85R"
     doubled = b"\x80\x02}X\x05\x00\x00\x00G_ema" + doubled + b"s."
+    # a text of 100 kB that is turned into bytes again and again
+    text = b"c_codecs\nencode\nX\x00\x00\x01\x00" + b"x" * 2**16 + b"q\x00X\x06\x00\x00\x00latin1q\x01\x86q\x02R"
+    repeated = b"\x80\x02](" + text + b"c_codecs\nencode\nq\x030" + b"h\x03h\x02R" * 100_000 + b"e."
+    # a path of itself and itself, sixty times
+    path = b"\x80\x02cpathlib\nPosixPath\nq\x00U\x0a0123456789" + b"q\x010h\x00h\x01h\x01\x86R" * 60 + b"."
+    path = path.replace(b"q\x00U", b"q\x000U", 1)
     legacy = torch_file({"g_ema": {"input.input": torch.zeros(4)}}, _use_new_zipfile_serialization=False)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:  # 400 MB of zeros
@@ -122,6 +128,8 @@ def cases():
         "hash.pt": with_pickle(hashed),
         "set.pkl": in_a_set,
         "modules.pkl": doubled,
+        "copies.pkl": repeated,
+        "path.pkl": path,
         "storage.pt": legacy.replace(b"K\x04N", b"\x8a\x06" + struct.pack("<Q", 2**40)[:6] + b"N"),
         "deflated.pt": stream.getvalue(),
         "shared.perceptual": torch_file(shared),
@@ -154,8 +162,8 @@ def main(folder):
             raise AssertionError(f"{name} was read")
         took, grown = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         print(f"{name}: {len(files[name])} bytes, {took:.1f} s, {grown >> 10} MiB so far: {said}", flush=True)
-        if name == "storage.pt":
-            assert "a storage larger than the file" in said
+        expected = {"storage.pt": "a storage larger than the file", "copies.pkl": "repeats its data", "path.pkl": "str"}
+        assert expected.get(name, "") in said, said
         assert took < LONGEST and grown >> 10 < LARGEST, name
     print("all refused")
 
