@@ -13,6 +13,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -117,8 +118,8 @@ def open_image(path, content=None):
         raise PictureError(f"{path}: over 200 million pixels; reduce the picture first") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{path}: not a picture in a known format; save it as PNG or JPEG") from error
-    except MemoryError as error:
-        raise PictureError(f"{path}: too large for the memory there is; reduce the picture first") from error
+    except MemoryError:
+        raise
     except Exception as error:  # every plugin has its own set of exceptions for damaged data
         raise PictureError(f"{path}: cannot be opened ({one_line(error)}); save or download it again") from error
     check_size(path, *image.size)
@@ -129,6 +130,22 @@ def check_size(path, width, height):
     """Raises PictureError for more than MOST_PIXELS."""
     if width * height > MOST_PIXELS:
         raise PictureError(f"{path}: {width} x {height} pixels, over 200 million; reduce the picture first")
+
+
+def array_of(image):
+    """np.asarray(image), which would build it of a million pieces and leave the memory in pieces: in bands of rows."""
+    width, height = image.size
+    first = np.asarray(image.crop((0, 0, width, 1)))
+    array = np.empty((height, *first.shape[1:]), first.dtype)
+    for rows in bands((height, width)):
+        array[rows] = np.asarray(image.crop((0, rows.start, width, rows.stop)))
+    return array
+
+
+def bands(shape):
+    """Slices of rows of a million pixels or so that make up an image [H, W, ...]."""
+    step = max(2**20 // max(shape[1], 1), 1)
+    return [slice(top, min(top + step, shape[0])) for top in range(0, shape[0], step)]
 
 
 # -- PNG (W3C, third edition): signature, then chunks of length, name, data, CRC

@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from .formats import array_of
+
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0")  # the last: BigTIFF (Pillow reads no big-endian one)
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)  # none, LZW, deflate, PackBits, deflate, LZMA, Zstandard
@@ -50,6 +52,17 @@ def size_of(directory):
     """(width, height) as stored, or None."""
     size = directory.get(256), directory.get(257)
     return size if all(isinstance(side, int) and side > 0 for side in size) else None
+
+
+def check_cover(directory):
+    """Raises ValueError where the strips or tiles of a file do not cover its picture: what is missing would be black."""
+    width, height = size_of(directory)
+    if 322 in directory:
+        needed, there = -(-width // max(directory[322], 1)) * -(-height // max(directory[323], 1)), directory.get(324, ())
+    else:
+        needed, there = -(-height // max(directory.get(278, height), 1)), directory.get(273, ())
+    if len(there) < needed:
+        raise ValueError(f"{len(there)} of {needed} strips or tiles are there")
 
 
 def read_tiff(data, directory):
@@ -105,7 +118,7 @@ def _bytes(data, directory, channels, dtype, plane=None):
                266: directory.get(266, 1), 277: 1, 284: 1, **pieces}  # fmt: skip
     entries |= {322: across * step, 323: down} if tiled else {278: min(directory.get(278, height), height)}
     with Image.open(io.BytesIO(_with_directory(data, entries)), formats=["TIFF"]) as image:
-        rows = np.asarray(image)  # uint8 [H, padded * step]
+        rows = array_of(image)  # uint8 [H, padded * step]
     predictor = directory.get(317, 1) if directory.get(259, 1) in (5, 8, 32946, 34925, 50000) else 1
     if predictor == 1:
         return rows.view(dtype).reshape(height, padded, channels)

@@ -132,9 +132,9 @@ def trial(name, data, folder):
     again = read_picture(written)
     assert again.pixels.shape == picture.pixels.shape, "another size"
     if written.suffix not in (".jpg", ".jpeg"):
-        off = np.abs(again.pixels.astype(int) - picture.pixels)
-        off[5, 5] = 0
-        assert off.max() == 0, "other pixels beside the one that was changed"
+        differ = (again.pixels != picture.pixels).any(axis=2)
+        differ[5, 5] = False
+        assert not differ.any(), "other pixels beside the one that was changed"
     return "read"
 
 
@@ -146,13 +146,13 @@ def run(count, first=0, longest=10.0):
             rng = random.Random(seed)
             name, data = rng.choice(material)
             data = damaged(data, rng)
-            started = time.monotonic()
+            started = time.process_time()  # nothing here waits, and other programs may be busy
             try:
                 outcome = trial(name, data, folder)
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
             except Exception as error:
                 wrong.append((name, seed, f"{type(error).__name__}: {error}"[:300]))
-            taken = time.monotonic() - started
+            taken = time.process_time() - started
             slowest = max(slowest, taken)
             if taken > longest:
                 wrong.append((name, seed, f"{taken:.1f} s"))
