@@ -4,6 +4,7 @@ Pillow tries every format it knows, whatever a file is called: an EPS file named
 So the formats are listed, and nothing else is tried. The limit of pixels is ours for all of them.
 """
 
+import importlib
 import io
 import logging
 import os
@@ -14,24 +15,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    QoiImagePlugin,
-    TgaImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import Image, UnidentifiedImageError
 
 from .text import one_line, shown
+
+# A plugin registers its format when it is imported: all of them here, so that no thread meets half of them.
+for _name in "Avif Bmp Gif Jpeg Jpeg2K Mpo Png Ppm Qoi Tga Tiff WebP".split():
+    importlib.import_module(f"PIL.{_name}ImagePlugin")
 
 SUFFIXES = {  # Pillow's name of a format -> the suffixes it goes by
     "PNG": (".png", ".apng"),
@@ -88,8 +78,8 @@ def read_file(path):
 def read_member(archive, member, most):
     """The bytes of a zip's member, at most as many as its directory claims and `most` allows.
 
-    archive: zipfile.ZipFile. Raises ValueError for more, or a method of compression that cannot be stopped half-way, and
-    what zipfile raises for damage, such as a claim that is not true.
+    archive: zipfile.ZipFile. Raises ValueError for more, or a method of compression that cannot be stopped half-way,
+    and what zipfile raises for damage, such as a claim that is not true.
     """
     info = archive.getinfo(member)
     if info.file_size > most:
@@ -103,9 +93,9 @@ def read_member(archive, member, most):
 def open_image(path, content=None):
     """The Pillow image of a picture's bytes, opened but not decoded; to be closed by the caller (`with`).
 
-    content: the bytes, or a file open for reading, of which only the header is read until the image is loaded; None = the
-    file of this path, which otherwise only names it in messages. TGA, which has no signature, is tried only under its
-    own suffixes. Raises PictureError for what is no picture of FORMATS or has over 200 Mpixel.
+    content: the bytes, or a file open for reading, of which only the header is read until the image is loaded; None =
+    the file of this path, which otherwise only names it in messages. TGA, which has no signature, is tried only under
+    its own suffixes. Raises PictureError for what is no picture of FORMATS or has over 200 Mpixel.
     """
     content = read_file(path) if content is None else content
     if content == b"":

@@ -197,7 +197,7 @@ def _pillow_image(samples):
 
 
 def _kept_chunks(data):
-    """({name and number: chunk} of what a PNG file says about the picture besides its samples, names of damaged ones)."""
+    """({name and number: chunk} of what a PNG file says besides its samples, names of damaged ones)."""
     kept, damaged = {}, []
     for name, chunk in png_chunks(data):
         if name not in PNG_KEPT:

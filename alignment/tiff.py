@@ -1,5 +1,5 @@
-"""TIFF files of grey or RGB samples, every bit of them: 8 to 64 bits, whole or floating point, in strips or tiles, pixel
-by pixel or plane by plane, with any channels beside. Pillow reads these as 8 bits or not at all.
+"""TIFF files of grey or RGB samples, every bit of them: 8 to 64 bits, whole or floating point, in strips or tiles,
+pixel by pixel or plane by plane, with any channels beside. Pillow reads these as 8 bits or not at all.
 
 Decoding is left to Pillow's libtiff, by a directory that calls the samples what they are to a decompressor: the bytes
 of a grey picture, several times as wide. What the file's predictor did to them is undone here. (TIFF 6.0, 1992; the
@@ -55,12 +55,14 @@ def size_of(directory):
 
 
 def check_cover(directory):
-    """Raises ValueError where the strips or tiles of a file do not cover its picture: what is missing would be black."""
+    """Raises ValueError where strips or tiles do not cover the picture: what is missing would be black."""
     width, height = size_of(directory)
     if 322 in directory:
-        needed, there = -(-width // max(directory[322], 1)) * -(-height // max(directory[323], 1)), directory.get(324, ())
+        needed = -(-width // max(directory[322], 1)) * -(-height // max(directory[323], 1))
+        there = directory.get(324, ())
     else:
-        needed, there = -(-height // max(directory.get(278, height), 1)), directory.get(273, ())
+        needed = -(-height // max(directory.get(278, height), 1))
+        there = directory.get(273, ())
     if len(there) < needed:
         raise ValueError(f"{len(there)} of {needed} strips or tiles are there")
 
@@ -155,8 +157,8 @@ def _with_directory(data, entries):
 def tiff_bytes(values, tags, alpha, beside=None):
     """A TIFF file: one deflated strip (Pillow writes no 16-bit RGB).
 
-    values: uint8, uint16, uint32 or float [H, W, C], alpha (not premultiplied) last where `alpha` says so. tags: further
-    ones, {tag: value}. beside: [H, W, K], channels of no known meaning.
+    values: uint8, uint16, uint32 or float [H, W, C], alpha (not premultiplied) last where `alpha` says so. tags:
+    further ones, {tag: value}. beside: [H, W, K], channels of no known meaning.
     """
     beside = values[..., :0] if beside is None else beside
     kinds = ((STRAIGHT,) if alpha else ()) + (UNNAMED,) * beside.shape[2]
