@@ -32,8 +32,8 @@ def config_of(path, **changes):
 
 
 def test_fine_tuning_follows_the_precision_and_clamp_of_its_configuration(file):
-    for precision, clamp in ((2, 0.5), (0, None)):
-        for network in build_networks(config_of(file, num_fp16_res=precision, conv_clamp=clamp)):
+    for precision, given, clamp in ((2, 0.5, 0.5), (0, 0.5, 0.5), (2, None, 256), (0, None, None)):
+        for network in build_networks(config_of(file, num_fp16_res=precision, conv_clamp=given)):
             synthesis = getattr(network, "synthesis", network)
             blocks = [getattr(synthesis, f"b{size}") for size in (8, 16)]
             assert [block.use_half for block in blocks] == [precision > 0] * 2
@@ -41,11 +41,13 @@ def test_fine_tuning_follows_the_precision_and_clamp_of_its_configuration(file):
             said = network.config.get("synthesis_kwargs", network.config)
             assert (said["num_fp16_res"], said["conv_clamp"]) == (precision, clamp)
     _, _, clamped = build_networks(config_of(file, conv_clamp=0.1))
-    _, _, free = build_networks(config_of(file, conv_clamp=None))
+    _, _, free = build_networks(config_of(file, num_fp16_res=0))
     w = free.mapping(torch.randn(1, 8))
     assert not torch.equal(clamped.synthesis(w, noise_mode="const"), free.synthesis(w, noise_mode="const"))
     for name, tensor in free.state_dict().items():
         assert torch.equal(tensor, clamped.state_dict()[name])
+    checkpoints.save(file, {"G_ema": clamped, "D": checkpoints.load(file)["D"]})  # a limit of its own is kept
+    assert build_networks(config_of(file))[0].config["synthesis_kwargs"]["conv_clamp"] == 0.1
 
 
 def test_other_widths_are_refused_and_equal_ones_are_not(file):
