@@ -7,7 +7,7 @@ import torch
 from click.testing import CliRunner
 
 import train as command
-from stylegan2 import Discriminator, Generator, checkpoints
+from stylegan2 import Discriminator, Generator, checkpoints, precision
 from training.config import TrainingConfig
 from training.estimate import estimate
 from training.networks import build_networks
@@ -93,3 +93,22 @@ def test_a_grey_generator_is_refused_in_a_line(file):
     checkpoints.save(grey, {"G_ema": Generator(8, 0, 8, 16, 1, {"num_layers": 1}, WIDTHS)})
     with pytest.raises(ValueError, match="grey.safetensors: draws 1 channels with 0 labels; a run needs 3 and none"):
         build_networks(config_of(grey))
+
+
+def test_bfloat16_on_the_cpu_is_for_those_who_ask_and_where_it_pays(file, monkeypatch):
+    monkeypatch.setattr(precision, "_cpu", torch.float32)  # restored afterwards
+    seconds = {torch.bfloat16: 1.0, torch.float32: 2.0}
+    monkeypatch.setattr(precision, "_seconds", seconds.get)
+    Run(config_of(file), "cpu")
+    assert precision.half_dtype("cpu") == torch.float32
+    Run(config_of(file, cpu_bfloat16=True), "cpu")
+    assert precision.half_dtype("cpu") == torch.bfloat16
+    seconds[torch.bfloat16] = 3.0
+    with pytest.raises(ValueError, match="slower in bfloat16"):
+        Run(config_of(file, cpu_bfloat16=True), "cpu")
+
+
+def test_the_configuration_chooses_the_augmentation(file):
+    assert Run(config_of(file, augment="cutout"), "cpu").augment.multiplier["cutout"] == 1
+    assert sum(Run(config_of(file), "cpu").augment.multiplier.values()) == 12  # bgc
+    assert Run(config_of(file, ada_target=None), "cpu").augment is None
