@@ -32,14 +32,14 @@ def config_of(path, **changes):
 
 
 def test_fine_tuning_follows_the_precision_and_clamp_of_its_configuration(file):
-    for precision, given, clamp in ((2, 0.5, 0.5), (0, 0.5, 0.5), (2, None, 256), (0, None, None)):
-        for network in build_networks(config_of(file, num_fp16_res=precision, conv_clamp=given)):
+    for half, given, clamp in ((2, 0.5, 0.5), (0, 0.5, 0.5), (2, None, 256), (0, None, None)):
+        for network in build_networks(config_of(file, num_fp16_res=half, conv_clamp=given)):
             synthesis = getattr(network, "synthesis", network)
             blocks = [getattr(synthesis, f"b{size}") for size in (8, 16)]
-            assert [block.use_half for block in blocks] == [precision > 0] * 2
+            assert [block.use_half for block in blocks] == [half > 0] * 2
             assert {block.conv1.conv_clamp for block in blocks} == {clamp}
             said = network.config.get("synthesis_kwargs", network.config)
-            assert (said["num_fp16_res"], said["conv_clamp"]) == (precision, clamp)
+            assert (said["num_fp16_res"], said["conv_clamp"]) == (half, clamp)
     _, _, clamped = build_networks(config_of(file, conv_clamp=0.1))
     _, _, free = build_networks(config_of(file, num_fp16_res=0))
     w = free.mapping(torch.randn(1, 8))
