@@ -23,8 +23,8 @@ ALL_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
 
 
 def is_litter(name):
-    """Is a path (with / between its parts, relative to what was given) something no user put there, or hidden? A picture
-    called "...png", whose stem is made of points, is neither."""
+    """Is a path (with / between its parts, relative to what was given) something no user put there, or hidden? A
+    picture called "...png", whose stem is made of points, is neither."""
     return any(part.lower() in LITTER or _is_hidden(part) for part in PurePosixPath(name).parts)
 
 

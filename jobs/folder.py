@@ -158,7 +158,7 @@ def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
 
     try:
         picture, found = aligned(path)
-        notes = [*picture.notes, *work.notes.get(path, [])]
+        notes = [*picture.notes, *found[0].notes, *work.notes.get(path, [])]
         for note in notes:
             bar.write(shown(f"{path}: {note}"))
         if folder.is_dir():

@@ -15,10 +15,12 @@ FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "mask.png", "result.p
 
 def fingerprint(path, settings):
     """Hex digest of a file's bytes and the (JSON) settings it is processed with; None when it cannot be read."""
+    from alignment import PictureError
+    from alignment.formats import read_file
+
     try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-    except OSError:
+        digest = hashlib.sha256(read_file(path))
+    except (PictureError, OSError):
         return None
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     return digest.hexdigest()

@@ -35,6 +35,7 @@ def keep(folder, inverted, fingerprint=None):
             "box": face.box and [float(v) for v in face.box],
             "quad": face.quad.tolist(),
             "landmarks": None if face.landmarks is None else np.asarray(face.landmarks).tolist(),
+            "turned": face.turned,
         }
         for face in inverted.found
     ]
@@ -60,8 +61,15 @@ def kept(folder, picture, fingerprint):
             return None
         found = []
         for face in record["faces"]:
-            landmarks = None if face["landmarks"] is None else np.array(face["landmarks"])
-            found.append(Found(face["index"], face["box"] and tuple(face["box"]), np.array(face["quad"]), landmarks))
+            found.append(
+                Found(
+                    index=face["index"],
+                    box=face["box"] and tuple(face["box"]),
+                    quad=np.array(face["quad"]),
+                    landmarks=None if face["landmarks"] is None else np.array(face["landmarks"]),
+                    turned=face["turned"],
+                )
+            )
         pixels = {
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()

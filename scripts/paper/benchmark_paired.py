@@ -5,12 +5,11 @@ picture is known, so closeness can be measured.
     python scripts/paper/benchmark_paired.py --data ../shared/avatars --out runs/paired
     python scripts/paper/benchmark_paired.py --data ../shared/avatars --out runs/paired --results e4e=their/results
 
-Methods: the pipeline as project.py runs it, ours, direct and guided inversion, ours and direct with pivotal tuning,
-the input as it is and, with --ablation, g_rendering fine-tuned without the identity losses
-(compare/paired/methods.py).
-Row `truth` is the true pictures, `real look` the same people's photo look under other lights. The measures are described in
-compare/paired/measures.py. Writes OUT/methods/NAME/ID.png, table.md, table.csv, results.json, intervals.png,
-differences.png and sheet.png; the same command again makes what is missing.
+Methods: the pipeline as project.py runs it, with the picture's detail and without; ours, direct and guided inversion,
+ours and direct with pivotal tuning; the input as it is; and, with --ablation, g_rendering fine-tuned without the
+identity losses (compare/paired/methods.py). Row `truth` is the true pictures, `real look` the same people's photo look
+under other lights. The measures are described in compare/paired/measures.py. Writes OUT/methods/NAME/ID.png, table.md,
+table.csv, results.json, intervals.png, differences.png and sheet.png; the same command again makes what is missing.
 """
 
 from pathlib import Path

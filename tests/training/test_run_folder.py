@@ -187,6 +187,6 @@ def test_machines_that_do_not_share_the_run_folder_are_refused(pictures, tmp_pat
     """One process finds the state, another does not: they would train on from different weights."""
     config = TrainingConfig(data=str(pictures), **(TINY | {"kimg": 0.004}))
     train(config, tmp_path, progress=False)
-    monkeypatch.setattr("training.distributed.gathered", lambda items: [*items, not items[0]])
+    monkeypatch.setattr("machine.processes.gathered", lambda items: [*items, not items[0]])
     with pytest.raises(ValueError, match="state.pt: not there for processes .1.; --out must be one folder"):
         train(config, tmp_path, progress=False)
