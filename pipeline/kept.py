@@ -8,7 +8,12 @@ import json
 from pathlib import Path
 
 RECORD = "inversion.json"
-PIXELS = {"crop": "crops", "inversion": "reconstructions", "portrait": "portraits"}  # file's kind: field of Inverted
+PIXELS = {  # file's kind: field of Inverted
+    "crop": "crops",
+    "inversion": "reconstructions",
+    "portrait": "portraits",
+    "foreign": "foreign",
+}
 
 
 def keep(folder, inverted, fingerprint=None):
@@ -74,6 +79,7 @@ def kept(folder, picture, fingerprint):
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()
         }
+        pixels["foreign"] = pixels["foreign"][..., 0]  # grey
         latents = [np.load(folder / f"face{face.index}_w_plus.npz", allow_pickle=False)["w_plus"] for face in found]
         return Inverted(
             picture=picture,

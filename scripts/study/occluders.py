@@ -1,5 +1,5 @@
-"""Do things in front of a face come out as they went in? Glasses, hats, hands, jewellery, beards, cloths and bars are drawn
-over faces in code, and each picture goes through the pipeline.
+"""Do things in front of a face come out as they went in? Glasses, hats, hands, jewellery, beards, cloths and bars are
+drawn over faces in code, and each picture goes through the pipeline.
 
 \b
     python scripts/study/occluders.py ../shared/inputs -o runs/occluders
