@@ -1,1 +1,1 @@
-"""Methods side by side: ours and other systems', their results folders, the paired benchmark, tables and the user study."""
+"""Methods side by side: their results folders, the paired benchmark, tables and plots, and the user study."""

@@ -100,14 +100,14 @@ def finished_methods(bundle):
     `redrawn`, the same inversion without the picture's detail."""
     from pipeline.presets import DEFAULT, PRESETS
 
-    preset = PRESETS[DEFAULT]
+    preset, inversions = PRESETS[DEFAULT], {}
     networks = {role: bundle.files[role] for role in ("g_real", "g_rendering", "perceptual", "parser")}
     said = described(preset.schedule)
     return [
         Method(
             name=name,
             source=f"{said}; finish: " + ", ".join(f"{key} {value}" for key, value in asdict(finish).items()),
-            draw=partial(finished, bundle, preset.schedule, finish),
+            draw=partial(finished, bundle, preset.schedule, finish, inversions),
             files=networks,
             steps=preset.schedule.length,
         )
@@ -115,8 +115,9 @@ def finished_methods(bundle):
     ]
 
 
-def finished(bundle, schedule, finish, target, on_step):
-    """[N, 3, R, R]: each portrait inverted, and finished as if it were a whole picture."""
+def finished(bundle, schedule, finish, inversions, target, on_step):
+    """[N, 3, R, R]: each portrait inverted, and finished as if it were a whole picture. inversions: {pixels: Inverted},
+    what is known already; new ones are added."""
     import torch
 
     from alignment import Found, as_picture
@@ -125,11 +126,13 @@ def finished(bundle, schedule, finish, target, on_step):
 
     results = []
     for pixels in to_pixels(target):
-        picture, side = as_picture(pixels), len(pixels)
-        whole = np.array([[0, 0], [0, side], [side, side], [side, 0]]) - 0.5  # the square of all pixels
-        inverted = invert_faces(picture, [Found(0, None, whole)], bundle, schedule, on_step=on_step)
-        inverted = replace(inverted, crops=pixels[None])  # not resampled
-        results.append(finish_picture(inverted, bundle, finish).composite)
+        side, key = len(pixels), pixels.tobytes()
+        if key not in inversions:
+            whole = np.array([[0, 0], [0, side], [side, side], [side, 0]]) - 0.5  # the square of all pixels
+            inversions[key] = invert_faces(
+                as_picture(pixels), [Found(0, None, whole)], bundle, schedule, on_step=on_step
+            )
+        results.append(finish_picture(inversions[key], bundle, finish).composite)
     return to_tensor(np.stack(results), bundle.device) if results else torch.empty(0)
 
 
