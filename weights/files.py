@@ -19,17 +19,19 @@ class WeightsError(Exception):
         super().__init__(printable(message))
 
 
-def printable(text):
-    """`text` in one line without control characters, escapes and the like: these appear as \\x1b, \\n, \\ud800 ..."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+def printable(text, longest=None):
+    """`text` in one line, cut to `longest` characters: what is not printable (control characters, escapes, what turns
+    the direction of text or shows nothing) appears as \\x1b, \\n, \\u202e, \\udc80 ..."""
+    text = str(text) if longest is None else str(text)[: longest + 1]
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return escaped if longest is None or len(escaped) <= longest else escaped[: longest - 3] + "..."
 
 
 def first_line(error, limit=200):
     """What an exception says, for the end of a message of our own: its first line, or its type where it says nothing;
     printable, at most `limit` characters."""
     lines = str(error).strip().splitlines()
-    line = printable(lines[0] if lines else type(error).__name__)
-    return line if len(line) <= limit else line[: limit - 3] + "..."
+    return printable(lines[0].strip() if lines else type(error).__name__, limit)
 
 
 @contextmanager

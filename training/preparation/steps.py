@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from alignment.text import shown
+from alignment.text import cell, shown
 from weights.files import written_atomically
 
 from . import PreparationError
@@ -22,7 +22,7 @@ from .measure import crashed, crop_path, narrowest_box, prepare, thumbnail_path
 from .pack import pack_folder, pack_zip
 from .review import read_review, write_review
 from .sources import list_items
-from .urls import cell, public
+from .urls import public
 
 SHOWN = 6  # pictures of each kind on the contact sheet
 
