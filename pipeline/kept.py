@@ -47,11 +47,9 @@ def keep(folder, inverted, fingerprint=None):
 def kept(folder, picture, fingerprint):
     """The Inverted of a Picture that lies in `folder`, if it was made with this fingerprint and is all there, else
     None."""
-    import zipfile
-
     import numpy as np
 
-    from alignment import Found, PictureError, read_picture
+    from alignment import Found, read_picture
 
     from .projector import Inverted
 
@@ -63,7 +61,7 @@ def kept(folder, picture, fingerprint):
         for face in record["faces"]:
             found.append(
                 Found(
-                    index=face["index"],
+                    index=int(face["index"]),
                     box=face["box"] and tuple(face["box"]),
                     quad=np.array(face["quad"]),
                     landmarks=None if face["landmarks"] is None else np.array(face["landmarks"]),
@@ -74,6 +72,8 @@ def kept(folder, picture, fingerprint):
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()
         }
+        if len({drawn.shape for drawn in pixels.values()}) > 1:
+            return None
         latents = [np.load(folder / f"face{face.index}_w_plus.npz", allow_pickle=False)["w_plus"] for face in found]
         return Inverted(
             picture=picture,
@@ -84,7 +84,7 @@ def kept(folder, picture, fingerprint):
             tuned=record["tuned"],
             **pixels,
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, PictureError, zipfile.BadZipFile):
+    except Exception:  # missing, or damaged, as JSON, pictures and zipped arrays can be in many ways: made again
         return None
 
 

@@ -27,20 +27,43 @@ def power_of_two(context, parameter, value):
 @click.option("--size", default=1024, show_default=True, callback=power_of_two, help="Side of the crops in pixels.")
 @click.option("--format", "kind", default="zip", type=click.Choice(["zip", "folder"]), show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
-@click.option("--review", "reviews", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
-              help="A file that review.html saved: what is ticked there is left out. Repeatable.")  # fmt: skip
+@click.option(
+    "--review",
+    "reviews",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file that review.html saved: what is ticked there is left out. Repeatable.",
+)
 @click.option("--min-side", type=click.FloatRange(16), help="Of the crop, in pixels of its picture.  [default: SIZE]")
-@click.option("--min-sharpness", type=float, help="Of the face; report.json has the range.  [default: by SIZE, "
-              "faces blurred by about 1.5 pixels go]")  # fmt: skip
+@click.option(
+    "--min-sharpness",
+    type=float,
+    help="Of the face; report.json has the range.  [default: by SIZE, faces blurred by about 1.5 pixels go]",
+)
 @click.option("--max-yaw", default=45.0, show_default=True, help="Degrees to either side.")
 @click.option("--max-faces", default=1, show_default=True, help="Pictures with more faces are left out.")
-@click.option("--max-difference", default=20, show_default=True, type=click.IntRange(-1, 255),
-              help="Crops whose 256-bit hashes differ by no more are duplicates; -1 keeps all.")  # fmt: skip
-@click.option("--include", multiple=True, metavar="PATTERN", help="Take only files like this ('rgb_*', '*/images/*'). "
-              "Repeatable.  [default: all but maps (depth, normals, masks ...) beside their pictures]")  # fmt: skip
+@click.option(
+    "--max-difference",
+    default=20,
+    show_default=True,
+    type=click.IntRange(-1, 255),
+    help="Crops whose 256-bit hashes differ by no more are duplicates; -1 keeps all.",
+)
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="PATTERN",
+    help="Take only files like this ('rgb_*', '*/images/*'). "
+    "Repeatable.  [default: all but maps (depth, normals, masks ...) beside their pictures]",
+)
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files like this. Repeatable.")
-@click.option("--rate", default=2.0, show_default=True, type=click.FloatRange(0.01, 100),
-              help="Downloads: requests a second to one host.")  # fmt: skip
+@click.option(
+    "--rate",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0.01, 100),
+    help="Downloads: requests a second to one host.",
+)
 def main(
     sources,
     out,

@@ -1,12 +1,18 @@
 """Files that appear whole or not at all, and messages that fit into one line."""
 
+import json
+import math
 import os
 import re
 import secrets
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.part(\.[^.]*)?", re.DOTALL)  # names of files that are being written
+
+MOST_JSON = 2**26  # bytes of a JSON file that somebody gives us
+LONGEST_NUMBER = 300  # digits: as many as a float has room for
 
 REMEDY = "fetch it again, or give another file"
 
@@ -74,3 +80,36 @@ def check_regular(path, remedy):
         raise WeightsError(f"{path}: cannot be read ({first_line(error)}); {remedy}") from error
     if not regular:
         raise WeightsError(f"{path}: {'no regular file' if there else 'no such weight file'}; {remedy}")
+
+
+def read_json(path):
+    """What a JSON file from elsewhere holds. Raises ValueError, which does not name the file, for one that is missing,
+    no regular file, larger than 64 MiB, no UTF-8, no JSON, or holds a number that is none to a float."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("no regular file")
+        if status.st_size > MOST_JSON:
+            raise ValueError(f"{status.st_size >> 20} MiB, over {MOST_JSON >> 20}")
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot be read: {getattr(error, 'strerror', None) or first_line(error)}") from error
+    try:
+        return json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_real)
+    except RecursionError as error:
+        raise ValueError("not JSON: nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {first_line(error)}") from error
+
+
+def _whole(digits):
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _real(text):
+    number = float(text)  # of NaN and Infinity, too, which are no JSON
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number

@@ -63,9 +63,7 @@ def main(data, out, folder, steps, rates, count, device):
         found = {"seconds": [], "LPIPS": [], "to the person (dlib)": []}
         for target, person in zip(targets.split(1), people, strict=True):
             started = time.perf_counter()
-            inversion = invert(
-                bundle.g_rendering, target, bundle.perceptual, schedule, on_step=lambda *_: bar.update()
-            )
+            inversion = invert(bundle.g_rendering, target, bundle.perceptual, schedule, on_step=lambda *_: bar.update())
             (portrait,) = to_pixels(regenerate(bundle.g_real, inversion, bundle.g_rendering))
             found["seconds"].append(time.perf_counter() - started)
             with torch.no_grad():
@@ -99,8 +97,14 @@ def draw(path, rows, caption):
     for column, axes in zip(COLUMNS[3:], panels, strict=True):
         for name, row in rows.items():
             x, y = row["seconds a portrait"], row[column]
-            axes.errorbar(x, y.mean, [[y.mean - y.low], [y.high - y.mean]], fmt="s" if "preset" in name else "o",
-                          capsize=3, label=name)  # fmt: skip
+            axes.errorbar(
+                x,
+                y.mean,
+                [[y.mean - y.low], [y.high - y.mean]],
+                fmt="s" if "preset" in name else "o",
+                capsize=3,
+                label=name,
+            )
         axes.set(xlabel="seconds a portrait", ylabel=column)
     panels[1].legend(fontsize=7)
     figure.suptitle(caption, fontsize=8)

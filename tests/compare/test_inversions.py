@@ -48,9 +48,7 @@ def run(networks, folder, out, method="image2stylegan", steps=2, draw=None, chec
     rendering, real, perceptual, encoders = networks
     checkpoint = checkpoint or {"generator": "0" * 64}
     network = encoders.get(method, perceptual)
-    return invert_folder(
-        method, aligned_pictures(folder), out, rendering, network, checkpoint, steps=steps, draw=draw
-    )
+    return invert_folder(method, aligned_pictures(folder), out, rendering, network, checkpoint, steps=steps, draw=draw)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -71,9 +69,7 @@ def test_methods_differ_as_their_names_say(networks):
     with torch.no_grad():  # a target that is reached at once
         x = rendering.synthesis(rendering.mapping(torch.zeros([1, 16])), noise_mode="const")
     found = {
-        name: method.invert(
-            rendering, x, encoders.get(name, perceptual), steps=min(method.steps, 3), on_step=None
-        )
+        name: method.invert(rendering, x, encoders.get(name, perceptual), steps=min(method.steps, 3), on_step=None)
         for name, method in METHODS.items()
     }
     spread = {name: float(inversion.w_plus.std(1).max()) for name, inversion in found.items()}

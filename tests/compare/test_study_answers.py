@@ -74,8 +74,16 @@ def answers_of(participant="P1", chosen="ours ours input ours", passed=True, ste
     answers[-1]["chosen"] = "ours" if passed else "input"
     other = next(method for method in METHODS if method != picks["c"])
     answers.append(answers[2] | {"kind": "repeat", "chosen": picks["c"] if steady else other})
-    return {"format": "lifelike user study 1", "study": "s1", "question": "?", "methods": METHODS, "cases": CASES,
-            "participant": participant, "sets": len(answers), "answers": answers} | changes  # fmt: skip
+    return {
+        "format": "lifelike user study 1",
+        "study": "s1",
+        "question": "?",
+        "methods": METHODS,
+        "cases": CASES,
+        "participant": participant,
+        "sets": len(answers),
+        "answers": answers,
+    } | changes
 
 
 def file_of(folder, name, content):

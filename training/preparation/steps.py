@@ -139,8 +139,11 @@ def write_sheet(path, kept, rejections, crops):
     from alignment import read_picture, write_png
     from alignment.sheet import contact_sheet
 
-    rows = [[(f"kept: {face['yaw']:.0f} deg, sharp {face['sharpness']:.1f}", face["id"]) for _, face in part]
-            for part in (_spread_out(kept[start::3], SHOWN) for start in range(3)) if part]  # fmt: skip
+    rows = [
+        [(f"kept: {face['yaw']:.0f} deg, sharp {face['sharpness']:.1f}", face["id"]) for _, face in part]
+        for part in (_spread_out(kept[start::3], SHOWN) for start in range(3))
+        if part
+    ]
     for reason in ("blurred", "duplicate", "review"):
         of_it = _spread_out([r for r in rejections if r.reason == reason], SHOWN)
         rows += [[(reason if r.number is None else f"{reason}: {r.number:g}", r.face) for r in of_it]] if of_it else []
