@@ -81,20 +81,22 @@ def main(
     rate,
 ):
     from alignment import AlignmentError
+    from alignment.text import one_line, shown
     from training.preparation import PreparationError
     from training.preparation.filters import Limits
     from training.preparation.measure import usual_limit
-    from training.preparation.steps import prepare_dataset
+    from training.preparation.steps import alone_in, prepare_dataset
 
     min_sharpness = usual_limit(size) if min_sharpness is None else min_sharpness
     limits = Limits(min_side or size, min_sharpness, max_yaw, max_faces, max_difference)
     try:
-        report = prepare_dataset(sources, out, size, kind, limits, reviews, workers, rate, include, exclude)
+        with alone_in(out):
+            report = prepare_dataset(sources, out, size, kind, limits, reviews, workers, rate, include, exclude)
     except (PreparationError, AlignmentError) as error:
         raise failure(str(error)) from error
     except OSError as error:  # no permission, a full disk
         remedy = "settle this and run the same command again"
-        raise failure(f"{out}: cannot be written ({error.strerror or error}); {remedy}") from error
+        raise failure(f"{shown(out)}: cannot be written ({error.strerror or one_line(error)}); {remedy}") from error
     except KeyboardInterrupt:
         raise failure("stopped; the same command goes on from here") from None
 

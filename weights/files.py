@@ -65,9 +65,9 @@ def cache_folder():
 
 
 def remove_unfinished(folder):
-    """Delete what runs that were killed left behind in `folder` (not in folders below). Call it only where no other
-    process can be writing there, as under the folder's lock."""
-    for path in Path(folder).iterdir():
+    """Delete what runs that were killed left behind in `folder`, if it is there (not in folders below). Call it only
+    where no other process can be writing there, as under the folder's lock."""
+    for path in Path(folder).iterdir() if Path(folder).is_dir() else ():
         if UNFINISHED.fullmatch(path.name) and (path.is_file() or path.is_symlink()):
             path.unlink(missing_ok=True)
 

@@ -68,7 +68,7 @@ def stems(folder):
         found = sorted(path.stem for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise click.ClickException(
-            f"{shown(folder)}: cannot be read ({one_line(error)}); see README.md of the data"
+            f"{shown(folder)}: cannot be read ({error.strerror or one_line(error)}); see README.md of the data"
         ) from error
     if not found:
         raise click.ClickException(f"{shown(folder)}: holds no pictures ({', '.join(SUFFIXES)})")

@@ -60,7 +60,7 @@ def main(folder, out, weights_folder, encoders, results, count, steps, device):
 
     import weights
     from alignment.evenly import evenly
-    from compare.inversions import aligned_pictures, invert_folder
+    from compare.inversions import Inverter, aligned_pictures, invert_folder
     from compare.systems import read_system
     from machine.device import pick_device
     from pipeline import load_bundle
@@ -94,17 +94,8 @@ def main(folder, out, weights_folder, encoders, results, count, steps, device):
         checkpoint = used | ({"encoder": used_encoders[method]} if method in encoders else {})
         taken = METHODS[method].steps if method in encoders else steps
         with tqdm(total=len(pictures) * taken, unit="step", desc=method, mininterval=often) as bar:
-            entries = invert_folder(
-                method,
-                pictures,
-                out / method,
-                bundle.g_rendering,
-                network,
-                checkpoint,
-                steps=taken,
-                draw=bundle.g_real,
-                bar=bar,
-            )
+            inverter = Inverter(method, bundle.g_rendering, network, checkpoint, taken, draw=bundle.g_real)
+            entries = invert_folder(inverter, pictures, out / method, bar)
         made[method] = {entry["output"]: entry for entry in entries}
         for entry in entries:
             if "error" in entry:  # a full disk, say: a mean over fewer inputs would not compare

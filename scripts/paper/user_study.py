@@ -37,7 +37,6 @@ def make(folders, out, count):
 
     from alignment import PictureError, write_png
     from alignment.sheet import contact_sheet
-    from alignment.text import one_line, shown
     from compare.study_page import StudyError, matched, read_case, write_study
 
     sheet = []
@@ -53,7 +52,7 @@ def make(folders, out, count):
     except (StudyError, PictureError) as error:
         raise refusal(str(error)) from error
     except OSError as error:
-        raise refusal(f"{shown(out)}: cannot be written ({one_line(error)}); settle this and run it again") from error
+        raise refusal(cannot_write(out, error)) from error
     write_png(out / "sheet.png", contact_sheet(sheet, tile=256))
     page = out / "study.html"
     sets = len(study["cases"]) + len(study["checks"]) + study["repeats"]
@@ -70,7 +69,7 @@ def report(answers, out):
     Participants who chose a spoilt picture are left out and named. So are files that cannot be counted and those of
     another study. The exit code is 0, 1 when files were skipped, 2 when nothing could be counted.
     """
-    from alignment.text import one_line, shown
+    from alignment.text import shown
     from compare.study_answers import AnswersError, facts, read_all, table_rows
     from compare.tables import write_table
 
@@ -92,10 +91,16 @@ def report(answers, out):
         markdown = write_table(out, caption(counted, excluded, content), columns, rows, content)
         plots = draw(out, rows, content)
     except OSError as error:
-        raise refusal(f"{shown(out)}: cannot be written ({one_line(error)}); settle this and run it again") from error
+        raise refusal(cannot_write(out, error)) from error
     click.echo(f"{markdown}\n{plots}")
     if skipped:
         raise SystemExit(1)
+
+
+def cannot_write(out, error):
+    from alignment.text import one_line, shown
+
+    return f"{shown(out)}: cannot be written ({error.strerror or one_line(error)}); settle this and run it again"
 
 
 def caption(counted, excluded, content):

@@ -7,12 +7,14 @@ import json
 import os
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
 from alignment.text import cell, shown
-from weights.files import written_atomically
+from machine.locks import Busy, only_run_in
+from weights.files import remove_unfinished, written_atomically
 
 from . import PreparationError
 from .download import fetch_all
@@ -27,6 +29,19 @@ from .urls import public
 SHOWN = 6  # pictures of each kind on the contact sheet
 
 
+@contextmanager
+def alone_in(out):
+    """While the block runs, no other process prepares a set in `out`; what killed runs left unfinished there is gone.
+    Raises PreparationError where another is at work."""
+    try:
+        with only_run_in(out):
+            for folder in (out, *(path for name in ("crops", "downloads") for path, _, _ in os.walk(out / name))):
+                remove_unfinished(folder)
+            yield
+    except Busy as error:
+        raise PreparationError(shown(error)) from error
+
+
 def prepare_dataset(
     sources,  # folders, zips, lists of URLs
     out,  # folder of everything that comes of it
@@ -39,7 +54,8 @@ def prepare_dataset(
     include=(),  # patterns of files that are wanted, and
     exclude=(),  # of those that are not: maps.choose
 ):
-    """Make OUT/dataset.zip (or OUT/dataset/) and its reports from `sources`; see scripts/prepare_dataset.py.
+    """Make OUT/dataset.zip (or OUT/dataset/) and its reports from `sources`; see scripts/prepare_dataset.py. Call it
+    within `alone_in(out)`.
 
     Returns the report. Raises PreparationError when nothing can be done, or nothing stays, and OSError when the disk
     refuses.
