@@ -34,7 +34,7 @@ def write_table(out, caption, columns, rows, facts, published=None):
         with open(unfinished, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             parts = ("mean", "low", "high")
-            writer.writerow(["", *(cell(f"{column} {part}".strip()) for column in columns for part in parts)])
+            writer.writerow(["", *(cell(f"{column} {part}") for column in columns for part in parts)])
             for name, values in (rows | published).items():
                 writer.writerow([cell(name), *(part for column in columns for part in _three(values.get(column)))])
     with written_atomically(out / "results.json") as unfinished:

@@ -50,6 +50,7 @@ def kept(folder, picture, fingerprint):
     import numpy as np
 
     from alignment import Found, read_picture
+    from alignment.crop import check_quad
 
     from .projector import Inverted
 
@@ -63,7 +64,7 @@ def kept(folder, picture, fingerprint):
                 Found(
                     index=int(face["index"]),
                     box=face["box"] and tuple(face["box"]),
-                    quad=np.array(face["quad"]),
+                    quad=check_quad(face["quad"]),
                     landmarks=None if face["landmarks"] is None else np.array(face["landmarks"]),
                     turned=face["turned"],
                 )

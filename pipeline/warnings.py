@@ -25,7 +25,7 @@ def load_calibration(folder):
     except (ValueError, KeyError, TypeError):
         return {}
     kinds = {kind: _numbers(limits[kind]) for kind in KINDS if isinstance(limits.get(kind), dict)}
-    return _numbers(limits) | kinds
+    return {name: value for name, value in _numbers(limits).items() if name not in KINDS} | kinds
 
 
 def _numbers(limits):
