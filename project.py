@@ -27,7 +27,7 @@ def which_faces(context, parameter, value):
     """--faces: "all", "largest" or an index as a number."""
     if value in ("all", "largest"):
         return value
-    if not value.isdecimal():
+    if not value.isdecimal() or len(value) > 6:
         raise click.BadParameter("write largest, all, or the index of a face (0 is the largest)")
     return int(value)
 
@@ -110,7 +110,7 @@ class InGroups(click.Command):
     show_default=True,
     help="paper: 500 steps of Eq. 4. fast: 15, and 35 of pivotal tuning. best: 120, and 300 finer.",
 )
-@click.option("--steps", type=click.IntRange(1), help="So many steps of Eq. 4 instead of the preset's.")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), help="So many steps of Eq. 4 instead of the preset's.")
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
@@ -144,7 +144,9 @@ class InGroups(click.Command):
 )
 @click.option("--texture", type=EXISTING, help="The mesh's present texture.")
 @click.option("--camera", type=EXISTING, help="JSON; of the picture and --mesh.  [default: solved from landmarks]")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of the texture's refinement.")
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(1, 1_000_000), help="Of the texture's refinement."
+)
 @click.option(
     "--workers",
     default=1,
@@ -188,6 +190,8 @@ def main(
             raise click.ClickException(f"--mesh belongs to one picture, but there are {len(pictures)}")
         pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
+        if init is not None:
+            check_there(init)
 
         from dataclasses import replace
 
@@ -226,6 +230,16 @@ def main(
     except click.ClickException as error:
         error.exit_code = 2
         raise
+
+
+def check_there(init):
+    """Raise ClickException, naming the file, unless --init is one: before networks are loaded for it."""
+    from weights import WeightsError, check_regular
+
+    try:
+        check_regular(init, "give the w_plus.npz of an earlier run")
+    except WeightsError as error:
+        raise click.ClickException(f"--init: {error}") from error
 
 
 def networks(folder, g_rendering, device, compiled):

@@ -52,11 +52,10 @@ def keep(folder, inverted, fingerprint=None):
 def kept(folder, picture, fingerprint):
     """The Inverted of a Picture that lies in `folder`, if it was made with this fingerprint and is all there, else
     None."""
-    import zipfile
-
     import numpy as np
 
-    from alignment import Found, PictureError, read_picture
+    from alignment import Found, read_picture
+    from alignment.crop import check_quad
 
     from .projector import Inverted
 
@@ -68,9 +67,9 @@ def kept(folder, picture, fingerprint):
         for face in record["faces"]:
             found.append(
                 Found(
-                    index=face["index"],
+                    index=int(face["index"]),
                     box=face["box"] and tuple(face["box"]),
-                    quad=np.array(face["quad"]),
+                    quad=check_quad(face["quad"]),
                     landmarks=None if face["landmarks"] is None else np.array(face["landmarks"]),
                     turned=face["turned"],
                 )
@@ -79,6 +78,8 @@ def kept(folder, picture, fingerprint):
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()
         }
+        if len({drawn.shape for drawn in pixels.values()}) > 1:
+            return None
         pixels["foreign"] = pixels["foreign"][..., 0]  # grey
         latents = [np.load(folder / f"face{face.index}_w_plus.npz", allow_pickle=False)["w_plus"] for face in found]
         return Inverted(
@@ -90,7 +91,7 @@ def kept(folder, picture, fingerprint):
             tuned=record["tuned"],
             **pixels,
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, PictureError, zipfile.BadZipFile):
+    except Exception:  # missing, or damaged, as JSON, pictures and zipped arrays can be in many ways: made again
         return None
 
 
