@@ -60,5 +60,6 @@ setup(
         "test": ["pytest", "hypothesis", "ruff", "import-linter", "pooch", "rtree", "torch-fidelity>=0.4", "matplotlib"],
         "tables": ["matplotlib", "torch-fidelity>=0.4"],
         "download": ["pooch", "gdown"],
+        "video": ["av>=14"],
     },
 )

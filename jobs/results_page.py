@@ -5,6 +5,7 @@ import html
 import io
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -51,7 +52,7 @@ def results_page(out, report, left_out=()):
 
     out: the run's folder; the pictures named in the report are read from it and from their own places. A picture that
     is no longer there is named instead of shown. left_out: outputs that are counted but not shown. Of a sequence the
-    animation `preview.png` comes first, by its name (it may be large).
+    animation `preview.png`, or the new video, comes first, by its name (it may be large).
     """
     done = sum("error" not in entry for entry in report["pictures"])
     settings = {name: json.dumps(value) for name, value in report["settings"].items() if value is not None}
@@ -62,7 +63,12 @@ def results_page(out, report, left_out=()):
         "the line is the input, right of it the result.</p>",
     ]
     if "sequence" in report:
-        parts.append('<p><img src="preview.png" alt="before and after, animated"></p>')
+        video = report["sequence"].get("video")
+        parts.append(
+            f'<p><video src="{escaped(quote(video))}" controls loop style="max-width: 100%"></video></p>'
+            if video
+            else '<p><img src="preview.png" alt="before and after, animated"></p>'
+        )
         if left_out:
             parts.append(f'<p class="muted">{len(left_out)} more frames are in their folders.</p>')
     parts += [_picture(Path(out), entry) for entry in report["pictures"] if entry["output"] not in left_out]

@@ -233,7 +233,7 @@ def _write_frame(path, pixels):
 
 def _new_stream(made, clip, shape):
     """The stream of pictures of a video that is written, H.264."""
-    stream = made.add_stream("libx264", rate=clip.rate, options={"crf": QUALITY})
+    stream = made.add_stream("libx264", rate=clip.rate, options={"crf": QUALITY, "bf": "0"})  # in order
     stream.height, stream.width = shape[:2]
     stream.pix_fmt = "yuv444p" if stream.height % 2 or stream.width % 2 else "yuv420p"
     context = stream.codec_context

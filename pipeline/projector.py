@@ -32,6 +32,7 @@ class Inverted:
     lpips: list  # [N], between crops and reconstructions
     seconds: float  # per face
     tuned: bool  # whether the inversion ended with pivotal tuning
+    differences: object = None  # float32 [N, R, R, 3], portraits less reconstructions in Oklab, if not just these
 
 
 class Projector:
@@ -166,6 +167,7 @@ def put_back(inverted, bundle, finish):
     from postprocess.compositing import composite
     from postprocess.masks import face_mask, in_front
     from postprocess.parsing import parse
+    from postprocess.restoration import style_in
 
     picture, crops, portraits = inverted.picture, inverted.crops, inverted.portraits
     quads = [face.quad for face in inverted.found]
@@ -187,6 +189,7 @@ def put_back(inverted, bundle, finish):
     # Composite, the largest face last so that it lies on top
     samples, placed = picture.original.samples, []
     for i in reversed(range(len(quads))):
+        change = None if inverted.differences is None else style_in(inverted.differences[i], face_mask(labels[i]))
         samples, soft = composite(
             samples,
             portraits[i],
@@ -197,6 +200,7 @@ def put_back(inverted, bundle, finish):
             inverted.reconstructions[i],
             finish.detail,
             finish.strength,
+            change,
         )
         placed.append(
             Placed(

@@ -40,6 +40,7 @@ def composite(
     reconstruction=None,  # uint8 [S, S, 3], g_rendering(w+); only without detail it may be missing
     detail=0.0,  # d, 0 to 1: how much of what the generators do not draw is kept of the picture
     strength=1.0,  # s, 0 to 1, or more to exaggerate
+    change=None,  # float32 [S, S, 3], Oklab; None: change_of_style of portrait and reconstruction
 ):
     """Blend one processed crop into its picture.
 
@@ -49,7 +50,7 @@ def composite(
     """
     if blend not in BLENDS:
         raise ValueError(f"blend must be one of {', '.join(BLENDS)}, got {blend}")
-    if detail and reconstruction is None:
+    if detail and reconstruction is None and change is None:
         raise ValueError("to keep detail of the picture, its reconstruction by g_rendering is needed")
     mask = face_mask(labels)
     hairy, skin, hair = shows_hair(labels), np.zeros_like(mask), np.zeros_like(mask)
@@ -69,7 +70,7 @@ def composite(
     samples = result[top:bottom, left:right]  # [h, w, C], a view
     old, opacity = _split(samples)  # float32 [h, w, 3] in 0 to 255, [h, w] in 0 to 1
     if detail:
-        change = change_of_style(portrait, reconstruction, face_mask(labels))  # [S, S, 3]
+        change = change_of_style(portrait, reconstruction, face_mask(labels)) if change is None else change
         new = restored(old, new, warp_to_picture(change, quad, picture.shape[:2])[0], detail)
     soft = soften(mask, side) * opacity
     if blend != "paper":

@@ -9,10 +9,12 @@ from alignment import Found
 from alignment.smoothing import compose
 from inversion import Schedule
 from jobs import sequence
+from jobs import tracks as tracking
 from jobs.folder import Options
 from jobs.inputs import natural_order
-from jobs.sequence import Sequence, follow, steadied
-from pipeline import Finish, Preset
+from jobs.sequence import Sequence
+from jobs.tracks import follow, joined, steadied
+from pipeline import Finish, Inverted, Preset
 
 
 def face(x, index=0, side=50):
@@ -45,13 +47,13 @@ def test_a_jump_is_another_face():
 
 
 def test_gaps_are_bridged_up_to_a_length():
-    short = [[face(100)]] * 3 + [[]] * sequence.LONGEST_GAP + [[face(100)]] * 3
+    short = [[face(100)]] * 3 + [[]] * tracking.LONGEST_GAP + [[face(100)]] * 3
     (track,) = follow(short)
     faces = steadied([track], len(short))
     assert all(len(frame) == 1 for frame in faces)
     assert faces[3][0].landmarks is None and faces[2][0].landmarks is not None
     np.testing.assert_allclose(faces[3][0].quad, face(100).quad, atol=1e-6)
-    long = [[face(100)]] * 3 + [[]] * (sequence.LONGEST_GAP + 1) + [[face(100)]] * 3
+    long = [[face(100)]] * 3 + [[]] * (tracking.LONGEST_GAP + 1) + [[face(100)]] * 3
     tracks = follow(long)
     assert len(tracks) == 2
     faces = steadied(tracks, len(long))
@@ -65,13 +67,12 @@ def test_a_face_seen_twice_is_a_false_alarm():
     assert len(follow([[face(100)], [face(100)]])) == 1  # unless there is no more to see
 
 
-def test_a_frame_starts_where_the_one_before_it_ended(small_generator, tmp_path):
+def test_a_frame_starts_where_the_one_before_it_ended(small_generator):
     schedule = Schedule(50)
     work = Sequence([], Options(Preset(schedule, Finish())), None, small_generator)
     assert work.begin([face(0)]) == (None, schedule)
     w_plus = np.random.default_rng(0).normal(size=(1, small_generator.num_ws, 16)).astype(np.float32)
-    np.savez(tmp_path / "face0_w_plus.npz", w_plus=w_plus)
-    work.keep(tmp_path, {"faces": [{"face": 0}]})
+    work.keep(Path("1.png"), Inverted(None, [face(0)], None, None, None, w_plus, [0.1], 1.0, False))
     start, following = work.begin([face(0)])
     np.testing.assert_array_equal(start.numpy(), w_plus)
     assert following.lr < schedule.lr and following.steps == round(50 * sequence.STEPS)
@@ -83,7 +84,7 @@ def test_a_frame_starts_where_the_one_before_it_ended(small_generator, tmp_path)
 
 def test_numbers_in_names_are_time():
     def times(*names):
-        return sequence.frame_times([Path(name) for name in names])
+        return tracking.frame_times([Path(name) for name in names])
 
     assert times("f1.png", "f2.png", "f5.png") == [0, 1, 4]
     assert times("a_0010.png", "a_0020.png", "a_0040.png") == [0, 1, 3]
