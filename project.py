@@ -5,6 +5,7 @@
     python project.py samples -o out
     python project.py frames -o out --sequence
     python project.py clip.mp4 -o out
+    python project.py avatar.png -o out --portrait edited.png
     python project.py avatar.png -o out --mesh head.obj --texture skin.png
 
 For every picture: OUT/NAME/composite.SUFFIX of the picture's own format, OUT/NAME/sheet.png and, for each face N,
@@ -46,7 +47,7 @@ class InGroups(click.Command):
     groups = {
         "Find": ("faces", "landmarks", "quad", "sequence", "loop"),
         "Invert": ("preset", "steps", "init", "compiled"),
-        "Finish": ("blend", "detail", "strength"),
+        "Finish": ("blend", "detail", "strength", "portrait"),
         "Texture": ("mesh", "texture", "camera", "rounds"),
     }
 
@@ -140,6 +141,13 @@ class InGroups(click.Command):
     help="How far the change goes: 0 is the input, more than 1 exaggerates.  [default: the preset's]",
 )
 @click.option(
+    "--portrait",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A realistic portrait made elsewhere (an editor, a retoucher): the face cut out, or the picture edited as a "
+    "whole; of a folder, the file with the picture's stem. Nothing is inverted; only the face is taken.",
+)
+@click.option(
     "--mesh",
     type=EXISTING,
     help="Head mesh with UVs of the avatar in the one picture: refine its --texture with the result.",
@@ -172,6 +180,7 @@ def main(
     blend,
     detail,
     strength,
+    portrait,
     mesh,
     texture,
     camera,
@@ -181,6 +190,7 @@ def main(
 ):
     from jobs.folder import check_writable
     from jobs.inputs import find_pictures, given_faces, natural_order
+    from jobs.portraits import partners
     from jobs.video import extracted, the_video
 
     try:
@@ -201,6 +211,9 @@ def main(
             raise click.ClickException(f"--mesh belongs to one picture, but there are {len(pictures)}")
         pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
+        if portrait is not None and sequence:
+            raise click.ClickException("--portrait belongs to single pictures, not to a sequence; leave one out")
+        portraits = None if portrait is None else partners(portrait, pictures)
 
         from dataclasses import replace
 
@@ -225,6 +238,7 @@ def main(
             sequence=sequence,
             loop=loop,
             clip=clip,
+            portraits=portraits,
         )
         report = run(pictures, out, bundle, options, workers=workers)
         first = processes.rank() == 0

@@ -17,7 +17,8 @@ def smooth_quads(quads, sigma=SIGMA, loop=False):
     """Squares of one face over T frames, without the trembling.
 
     quads: float [T, 4, 2] as from `crop.ffhq_quad`, NaN where the face was not found. sigma: of the weights, in frames.
-    loop: the first frame follows the last. Returns float64 [T, 4, 2]. Missing frames are filled from those around them. Raises ValueError when all are missing.
+    loop: the first frame follows the last. Returns float64 [T, 4, 2]. Missing frames are filled from those around them.
+    Raises ValueError when all are missing.
     """
     quads = np.asarray(quads, np.float64)
     known = np.isfinite(quads).all(axis=(1, 2))  # [T]

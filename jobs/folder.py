@@ -18,6 +18,7 @@ import click
 from alignment.text import shown
 
 from .inputs import Separate, read_ahead
+from .portraits import Edited
 from .results import finished, write_entry, write_run
 from .sequence import Sequence
 
@@ -39,6 +40,7 @@ class Options:
     sequence: bool = False  # the pictures are frames
     loop: bool = False  # of a closed sequence: the first follows the last
     clip: object = None  # video.Clip: they are those of a video
+    portraits: dict | None = None  # portraits made elsewhere (portraits.partners): nothing is inverted
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def all_pictures(pictures, out, bundle, options, workers):
     if options.sequence:
         work = Sequence(pictures, options, start, bundle.g_rendering)
         work.prepare(workers)
+    elif options.portraits is not None:
+        work = Edited(pictures[rank::world_size], options)
     else:
         work = Separate(pictures[rank::world_size], options, start)
     made_with = work.fingerprints(of_inversion | work.settings)
@@ -162,21 +166,20 @@ def invert_all(out, bundle, work, made_with, workers, bar):
 
 def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
     """The Inverted of a picture, which lies in its folder then."""
-    from pipeline import invert_faces
     from pipeline.kept import keep, kept
     from weights.files import remove_unfinished
 
     def on_step(step, lpips):
         bar.update()
-        bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
+        if lpips is not None:
+            bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
 
     picture, found = aligned(path)
     if folder.is_dir():
         remove_unfinished(folder)
     inverted = kept(folder, picture, made_with)
     if inverted is None:
-        start, schedule = work.begin(found)
-        inverted = invert_faces(picture, found, bundle, schedule, start, on_step)
+        inverted = work.invert(path, picture, found, bundle, on_step)
         keep(folder, inverted, made_with)
     return inverted
 

@@ -101,6 +101,13 @@ class Separate:
             raise AlignmentError(f"--init holds {len(self.start)} latents, the picture {len(found)} faces; {remedy}")
         return self.start, self.options.preset.schedule
 
+    def invert(self, path, picture, found, bundle, on_step):
+        """The Inverted of the faces `found` in a Picture. on_step(step, lpips)."""
+        from pipeline import invert_faces
+
+        start, schedule = self.begin(found)
+        return invert_faces(picture, found, bundle, schedule, start, on_step)
+
     def steady(self, path, folder, inverted):
         """The Inverted of a picture as it is to be finished."""
         return inverted

@@ -89,10 +89,13 @@ def _picture(out, entry):
     parts += [f'<p class="muted">{escaped(note)}</p>' for note in entry.get("notes", [])]
     parts.append(_slider(Path(entry["input"]), folder / entry.get("composite", "composite.png")))
     for face in entry["faces"]:
-        figures = [("crop", "face"), ("inversion", "by g_rendering"), ("portrait", "by g_real"), ("result", "result")]
+        edited = face.get("edited")
+        drawn = ("detail that both have", "edited elsewhere") if edited else ("by g_rendering", "by g_real")
+        figures = [("crop", "face"), ("inversion", drawn[0]), ("portrait", drawn[1]), ("result", "result")]
         shown = "".join(_figure(folder / f"face{face['face']}_{kind}.png", caption) for kind, caption in figures)
         parts.append(f'<div class="faces">{shown}</div>')
-        parts.append(f'<p class="muted">face {face["face"]}: LPIPS {face["lpips"]:.3f}, {face["seconds"]:.1f} s</p>')
+        how = f"its portrait is that of {edited}" if edited else f"LPIPS {face['lpips']:.3f}"
+        parts.append(f'<p class="muted">face {face["face"]}: {escaped(how)}, {face["seconds"]:.1f} s</p>')
         parts += [f'<p class="warning">{escaped(warning)}</p>' for warning in face["warnings"]]
     return "\n".join(parts)
 

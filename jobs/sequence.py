@@ -4,11 +4,11 @@ on from frame to frame, and its change of style steadied over time.
     Sequence        the frames as work for project.py: a frame's inversion starts from the latents of the one before it
     preview         before and after, as an animation
 
-Where the detector misses a face for up to LONGEST_GAP frames its place is taken from the frames around; after a longer
-gap, and for a face that comes later, a new track begins. What the two generators draw differently trembles from
-inversion to inversion; a frame gets the mean of the frames around it, weighted by a Gaussian, so all frames are inverted
-before the first is finished. The inversion of a frame depends on the frames before it, so its fingerprint holds that of
-its predecessor, and one process does the whole sequence.
+Where the detector misses a face for up to LONGEST_GAP frames its place is taken from those around; after a longer gap,
+and for a face that comes later, a new track begins. What the two generators draw differently trembles from inversion to
+inversion; a frame gets the mean of the frames around it, weighted by a Gaussian, so all frames are inverted before the
+first is finished. The inversion of a frame depends on the frames before it, so its fingerprint holds that of its
+predecessor, and one process does the whole sequence.
 """
 
 import math
@@ -17,6 +17,7 @@ from itertools import pairwise
 
 import click
 
+from .inputs import Separate, read_ahead
 from .results import fingerprint, fingerprint_of
 from .tracks import follow, frame_times, joined, steadied
 from .video import written
@@ -29,8 +30,8 @@ FARTHEST = 5  # frames: farther ones have no weight
 SPEED = 12  # frames a second, of the preview
 
 
-class Sequence:
-    """The frames as work for a run (jobs/folder.py); the methods are those of jobs.inputs.Separate."""
+class Sequence(Separate):
+    """The frames as work for a run (jobs/folder.py)."""
 
     def __init__(self, pictures, options, start, generator):
         self.pictures, self.options, self.start, self.generator = pictures, options, start, generator
@@ -48,8 +49,6 @@ class Sequence:
         from tqdm import tqdm
 
         from alignment import AlignmentError, PictureError, find_faces
-
-        from .inputs import read_ahead
 
         def search(path, pixels):
             return find_faces(pixels, "all", **self.given(path))

@@ -28,8 +28,9 @@ RECORD = "video.json"
 
 @dataclass(frozen=True)
 class Clip:
-    """A video whose frames lie in `folder`. frames: [(time stamp, duration)], one a frame, in units of time_base seconds.
-    rate: frames a second on average. aspect: of a pixel. colours: FFmpeg's numbers of matrix, primaries and curve."""
+    """A video whose frames lie in `folder`. frames: [(time stamp, duration)], one a frame, in units of time_base
+    seconds. rate: frames a second on average. aspect: of a pixel. colours: FFmpeg's numbers of matrix, primaries and
+    curve."""
 
     path: Path
     name: str  # of what is made of it
@@ -57,8 +58,8 @@ def the_video(inputs):
 
 
 def extracted(path, out):
-    """The Clip of a video, its frames in OUT/frames, unless they lie there already. Raises ClickException for a file that
-    cannot be used, naming it, or where PyAV is missing."""
+    """The Clip of a video, its frames in OUT/frames, unless they lie there already. Raises ClickException for a file
+    that cannot be used, naming it, or where PyAV is missing."""
     import weights
     from alignment.names import output_names
     from machine.locks import Busy, only_run_in

@@ -27,8 +27,9 @@ def keep(folder, inverted, fingerprint=None):
     for i, face in enumerate(inverted.found):
         for kind, field in PIXELS.items():
             write_png(folder / f"face{face.index}_{kind}.png", getattr(inverted, field)[i])
-        with written_atomically(folder / f"face{face.index}_w_plus.npz") as unfinished:
-            np.savez(unfinished, w_plus=inverted.w_plus[i : i + 1])
+        if inverted.w_plus is not None:
+            with written_atomically(folder / f"face{face.index}_w_plus.npz") as unfinished:
+                np.savez(unfinished, w_plus=inverted.w_plus[i : i + 1])
     faces = [
         {
             "index": face.index,
@@ -39,6 +40,7 @@ def keep(folder, inverted, fingerprint=None):
         for face in inverted.found
     ]
     facts = {"lpips": inverted.lpips, "seconds": inverted.seconds, "tuned": inverted.tuned}
+    facts |= {} if inverted.edited is None else {"edited": inverted.edited}
     with written_atomically(folder / RECORD) as unfinished:
         unfinished.write_text(json.dumps({"fingerprint": fingerprint, "faces": faces} | facts))
 
@@ -66,14 +68,17 @@ def kept(folder, picture, fingerprint):
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()
         }
-        latents = [np.load(folder / f"face{face.index}_w_plus.npz", allow_pickle=False)["w_plus"] for face in found]
+        edited = record.get("edited")
+        files = [] if edited else [folder / f"face{face.index}_w_plus.npz" for face in found]
+        latents = [np.load(file, allow_pickle=False)["w_plus"] for file in files]
         return Inverted(
             picture=picture,
             found=found,
-            w_plus=np.concatenate(latents),
+            w_plus=np.concatenate(latents) if latents else None,
             lpips=record["lpips"],
             seconds=record["seconds"],
             tuned=record["tuned"],
+            edited=edited,
             **pixels,
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError, PictureError, zipfile.BadZipFile):

@@ -41,6 +41,7 @@ def composite(
     detail=0.0,  # d, 0 to 1: how much of what the generators do not draw is kept of the picture
     strength=1.0,  # s, 0 to 1, or more to exaggerate
     change=None,  # float32 [S, S, 3], Oklab; None: change_of_style of portrait and reconstruction
+    recolour=True,  # whether "harmonized" fits the colours; False: the change only comes in slowly from the border
 ):
     """Blend one processed crop into its picture.
 
@@ -75,7 +76,7 @@ def composite(
     soft = soften(mask, side) * opacity
     if blend != "paper":
         soft *= patch[..., 4]
-    if blend == "harmonized":
+    if blend == "harmonized" and recolour:
         opaque = opacity > 0.5
         new = harmonize(new, old, skin & opaque, hair & opaque, hairy, mask > 0.5, side)
     elif blend == "poisson":
