@@ -78,7 +78,8 @@ def extracted(path, out):
         where = shown(error.filename or folder)
         raise click.ClickException(f"{where}: {error.strerror or one_line(error)}; check path and room") from error
     fractions = {key: Fraction(facts[key]) for key in ("time_base", "rate", "aspect")}
-    return Clip(Path(path), name, folder, facts["frames"], colours=tuple(facts["colours"]), **fractions)
+    frames = [tuple(frame) for frame in facts["frames"]]
+    return Clip(Path(path), name, folder, frames, colours=tuple(facts["colours"]), **fractions)
 
 
 def written(clip, out, entries):
@@ -123,7 +124,11 @@ def _library(path):
 
 
 def _opened(av, file):
-    return av.open(file, options={"format_whitelist": CONTAINERS})
+    """A container to read. Raises av.FFmpegError or ValueError for what is none."""
+    try:
+        return av.open(file, options={"format_whitelist": CONTAINERS})
+    except OSError as error:  # of an empty file
+        raise ValueError(error.strerror) from error
 
 
 def _lying_there(folder, digest):
