@@ -20,7 +20,7 @@ import click
 from .inputs import Separate, read_ahead
 from .results import fingerprint, fingerprint_of
 from .tracks import follow, frame_times, joined, steadied
-from .video import written
+from .video_out import written
 
 # The frames after the first: these shares of the schedule's steps and learning rate, and no disturbance. The full rate
 # comes as close to the crops, but flickers more (docs/benchmarks/sequences.md).

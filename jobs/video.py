@@ -1,10 +1,7 @@
-"""Video files in and out of a run, by PyAV.
+"""A video file as frames for a run, by PyAV: every frame, upright, as a PNG in OUT/frames, and when it is shown.
 
-    extracted   every frame of a video, upright, as a PNG in OUT/frames, and when it is shown: work for jobs/sequence.py
-    written     the finished frames as OUT/NAME.mp4: the time stamps of the video, constant or not, and its sound
-
-Frames go through one by one, so that length costs no memory. A frame that was not done is in the new video as it was
-in the old one. Foreign files are opened as one of CONTAINERS only: others (playlists) would name further files to be
+Frames go through one by one, so that length costs no memory; what becomes of them is made a video again by
+video_out.py. Foreign files are opened as one of CONTAINERS only: others (playlists) would name further files to be
 opened.
 """
 
@@ -19,10 +16,7 @@ from alignment.text import one_line, shown
 
 SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".3gp"}
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,asf,flv"  # FFmpeg's names
-COPIED = {"aac", "mp3", "opus", "ac3", "eac3", "alac", "flac"}  # sound that MP4 holds as it is; other becomes AAC
-QUALITY = "14"  # x264's constant rate factor: no difference is to be seen
 SHORTEST = 0.8  # of the length that a file claims: what ends earlier was cut short
-LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG
 RECORD = "video.json"
 
 
@@ -82,37 +76,8 @@ def extracted(path, out):
     return Clip(Path(path), name, folder, frames, colours=tuple(facts["colours"]), **fractions)
 
 
-def written(clip, out, entries):
-    """Write OUT/NAME.mp4 of a run's entries (report.json's "pictures") and return the file's name. Raises
-    ClickException."""
-    from alignment import read_picture
-    from weights.files import written_atomically
-
-    av = _library(clip.path)
-    done = {entry["output"]: entry for entry in entries if "error" not in entry}
-    target = Path(out) / f"{clip.name}.mp4"
-    try:
-        with written_atomically(target) as unfinished, open(clip.path, "rb") as file, _opened(av, file) as source:
-            with av.open(str(unfinished), "w", format="mp4", options={"movflags": "faststart"}) as made:
-                stream = None
-                sound = _Sound(av, source, made)
-                for (path, name), (stamp, duration) in zip(clip.pictures, clip.frames, strict=True):
-                    finished = Path(out) / name / done[name]["composite"] if name in done else path
-                    pixels = read_picture(finished).pixels
-                    stream = stream or _new_stream(made, clip, pixels.shape)
-                    frame = _coloured(av, pixels, stream.pix_fmt, clip)
-                    frame.pts, frame.duration, frame.time_base = stamp, duration, clip.time_base
-                    sound.up_to(float(stamp * clip.time_base))
-                    made.mux(stream.encode(frame))
-                made.mux(stream.encode())
-                sound.up_to(float("inf"))
-    except av.FFmpegError as error:
-        why = one_line(getattr(error, "strerror", None) or error)
-        raise click.ClickException(f"{shown(target)}: cannot be written ({why}); see {shown(clip.path)}") from error
-    return target.name
-
-
-def _library(path):
+def library(path):
+    """PyAV. Raises ClickException where it is missing; path: what it is needed for."""
     try:
         import av
     except ImportError as error:
@@ -123,7 +88,7 @@ def _library(path):
     return av
 
 
-def _opened(av, file):
+def opened(av, file):
     """A container to read. Raises av.FFmpegError or ValueError for what is none."""
     try:
         return av.open(file, options={"format_whitelist": CONTAINERS})
@@ -149,7 +114,7 @@ def _extract(path, folder, digest):
     from alignment.formats import check_size
     from weights.files import remove_unfinished, written_atomically
 
-    av = _library(path)
+    av = library(path)
     folder.mkdir(parents=True, exist_ok=True)
     remove_unfinished(folder)
     for stale in (folder / RECORD, *folder.glob("frame*.png")):
@@ -157,7 +122,7 @@ def _extract(path, folder, digest):
     frames, damaged, end = [], 0, 0.0
     remedy = "save or download it again"
     try:
-        with open(path, "rb") as file, _opened(av, file) as container:
+        with open(path, "rb") as file, opened(av, file) as container:
             stream = next((stream for stream in container.streams.video if stream.format), None)
             if stream is None:
                 raise click.ClickException(f"{shown(path)}: damaged, or no moving pictures in it; {remedy}")
@@ -235,62 +200,3 @@ def _write_frame(path, pixels):
 
     with written_atomically(path) as unfinished:
         Image.fromarray(pixels).save(unfinished, format="PNG", compress_level=1)
-
-
-def _new_stream(made, clip, shape):
-    """The stream of pictures of a video that is written, H.264."""
-    stream = made.add_stream("libx264", rate=clip.rate, options={"crf": QUALITY, "bf": "0"})  # in order
-    stream.height, stream.width = shape[:2]
-    stream.pix_fmt = "yuv444p" if stream.height % 2 or stream.width % 2 else "yuv420p"
-    context = stream.codec_context
-    context.time_base = clip.time_base
-    context.sample_aspect_ratio = clip.aspect
-    context.colorspace, context.color_primaries, context.color_trc = clip.colours
-    context.color_range = LIMITED
-    return stream
-
-
-def _coloured(av, pixels, pix_fmt, clip):
-    """A frame of uint8 [H, W, 3] by the colour matrix of the video."""
-    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-    return frame.reformat(format=pix_fmt, dst_colorspace=clip.colours[0], dst_color_range=LIMITED)
-
-
-class _Sound:
-    """The sound of a video on its way into another, packet by packet, as it is where MP4 can hold it."""
-
-    def __init__(self, av, source, made):
-        self.made, self.streams, self.resamplers = made, {}, {}
-        for stream in source.streams.audio:
-            if stream.codec_context.name in COPIED:
-                self.streams[stream.index] = made.add_stream_from_template(stream)
-            else:
-                layout = "mono" if stream.channels == 1 else "stereo"
-                self.streams[stream.index] = made.add_stream("aac", rate=stream.rate, layout=layout)
-                self.resamplers[stream.index] = av.AudioResampler("fltp", layout, stream.rate)
-        self.packets = source.demux(list(source.streams.audio)) if self.streams else iter(())
-        self.waiting = None
-
-    def up_to(self, seconds):
-        """Hand on what is heard before a moment."""
-        while True:
-            packet = self.waiting or next(self.packets, None)
-            self.waiting = None
-            if packet is None:
-                return
-            if packet.dts is not None and float(packet.dts * packet.time_base) > seconds:
-                self.waiting = packet
-                return
-            self._hand_on(packet)
-
-    def _hand_on(self, packet):
-        new, copied = self.streams[packet.stream.index], packet.stream.codec_context.name in COPIED
-        if copied and packet.dts is not None:
-            packet.stream = new
-            self.made.mux(packet)
-        elif not copied:
-            for frame in packet.decode():
-                for part in self.resamplers[packet.stream.index].resample(frame):
-                    self.made.mux(new.encode(part))
-            if packet.dts is None:  # the last one
-                self.made.mux(new.encode())

@@ -11,21 +11,20 @@ from PIL import Image
 
 import project
 from jobs import video
-from jobs.video import extracted, the_video, written
+from jobs.video import extracted, the_video
+from jobs.video_out import written
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
-
-UNIT = Fraction(1, 1000)  # of time stamps
-
 
 def record(path, frames, stamps=None, rotation=0, sound="aac", codec="libx264", colours=1):
     """A video of frames uint8 [H, W, 3] at time stamps in milliseconds, and a tone that begins at 0.1 s."""
     stamps = stamps or [40 * number for number in range(len(frames))]
+    unit = 40 if path.suffix == ".avi" else 1  # milliseconds of a time stamp; AVI has one rate
     with av.open(str(path), "w") as made:
         pictures = made.add_stream(codec, rate=25)
         pictures.height, pictures.width = frames[0].shape[:2]
         pictures.pix_fmt = "yuv420p"
-        pictures.codec_context.time_base = UNIT
+        pictures.codec_context.time_base = Fraction(unit, 1000)
         pictures.codec_context.colorspace, pictures.codec_context.color_range = colours, 1
         if rotation:
             pictures.set_display_rotation(rotation)
@@ -33,7 +32,7 @@ def record(path, frames, stamps=None, rotation=0, sound="aac", codec="libx264", 
         for pixels, stamp in zip(frames, stamps, strict=True):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace=colours, dst_color_range=1)
-            frame.pts, frame.time_base = stamp, UNIT
+            frame.pts, frame.time_base = stamp // unit, Fraction(unit, 1000)
             made.mux(pictures.encode(frame))
         made.mux(pictures.encode())
         resampler = av.AudioResampler(tone.format, "mono", 48000)
@@ -64,6 +63,15 @@ def content(path):
     with av.open(str(path)) as source:
         frames = list(source.decode(video=0))
         return [float(f.time) for f in frames], [f.to_ndarray(format="rgb24") for f in frames], packets, name
+
+
+@pytest.mark.parametrize("kind, sound", [("mp4", "mp3"), ("avi", "mp3"), ("mkv", "ac3"), ("webm", "libopus")])
+def test_sound_is_copied(tmp_path, kind, sound):
+    codec = "libvpx-vp9" if kind == "webm" else "libx264"
+    record(tmp_path / f"clip.{kind}", blocks(4), sound=sound, codec=codec)
+    (tmp_path / "out").mkdir()
+    written(extracted(tmp_path / f"clip.{kind}", tmp_path / "out"), tmp_path / "out", [])
+    assert content(tmp_path / "out" / "clip.mp4")[2] == content(tmp_path / f"clip.{kind}")[2]
 
 
 @pytest.mark.parametrize("colours", [1, 5])  # BT.709 and BT.601
@@ -118,7 +126,22 @@ def test_sound_that_mp4_does_not_hold_becomes_aac(tmp_path):
     record(tmp_path / "clip.avi", blocks(3), sound="pcm_s16le", codec="mpeg4")
     (tmp_path / "out").mkdir()
     written(extracted(tmp_path / "clip.avi", tmp_path / "out"), tmp_path / "out", [])
-    assert content(tmp_path / "out" / "clip.mp4")[3] == "aac"
+    with av.open(str(tmp_path / "out" / "clip.mp4")) as made:
+        assert made.streams.audio[0].codec_context.name == "aac"
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in made.decode(audio=0)])
+    assert 12 * 1024 <= len(samples) <= 15 * 1024  # all of it, and what the coder adds
+    assert np.abs(samples[4096:8192]).max() == pytest.approx(0.3, abs=0.05)
+
+
+def test_damaged_sound_costs_no_picture(tmp_path):
+    record(tmp_path / "clip.avi", blocks(25), sound="mp3", codec="mpeg4")
+    data = bytearray((tmp_path / "clip.avi").read_bytes())
+    at = data.index(b"01wb") + 8  # the first packet of the sound
+    data[at : at + 100] = bytes(100)
+    (tmp_path / "clip.avi").write_bytes(data)
+    (tmp_path / "out").mkdir()
+    written(extracted(tmp_path / "clip.avi", tmp_path / "out"), tmp_path / "out", [])
+    assert len(content(tmp_path / "out" / "clip.mp4")[1]) == 25
 
 
 def test_frames_are_read_once(tmp_path, monkeypatch):
