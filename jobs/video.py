@@ -16,7 +16,7 @@ from alignment.text import one_line, shown
 
 SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".3gp"}
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,asf,flv"  # FFmpeg's names
-SHORTEST = 0.8  # of the length that a file claims: what ends earlier was cut short
+SHORTEST, MISSING = 0.8, 0.25  # of the length that a file claims, seconds: what ends earlier was cut short
 RECORD = "video.json"
 
 
@@ -147,7 +147,7 @@ def _extract(path, folder, digest):
             if not frames:
                 raise click.ClickException(f"{shown(path)}: damaged, no frame of it can be read; {remedy}")
             length = (container.duration or 0) / av.time_base
-            if end - (container.start_time or 0) / av.time_base < SHORTEST * length:
+            if end - (container.start_time or 0) / av.time_base < min(SHORTEST * length, length - MISSING):
                 raise click.ClickException(f"{shown(path)}: cut short, {end:.1f} s of {length:.1f}; {remedy}")
             facts = {
                 "sha256": digest,
