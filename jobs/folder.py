@@ -129,7 +129,7 @@ def all_pictures(pictures, out, bundle, options, workers):
             if entry is None:
                 entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
                 entry |= one_picture(path, out / name, entry, bundle, work, aligned, made_with[path], bar)
-            bar.n = work.steps(index + 1)
+            bar.n = max(bar.n, work.steps(index + 1))
             bar.refresh()
             entries.append(entry)
 
