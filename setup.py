@@ -69,5 +69,6 @@ setup(
         ],
         "tables": ["matplotlib", "torch-fidelity>=0.4"],
         "download": ["pooch", "gdown"],
+        "video": ["av>=14"],
     },
 )

@@ -15,6 +15,7 @@ from .formats import PICTURE_SUFFIXES
 LONGEST = 150  # bytes of UTF-8 in a name: room for suffixes, temporary names and deep folders (file systems allow 255)
 RESERVED = {  # what stands beside the results of a run
     "report", "results", "sheet", "preview", "texture", "summary", "camera", "mesh", "latents", "study", "composite",
+    "frames",
 }  # fmt: skip
 RESERVED_SUFFIXES = {".json", ".jsonl", ".html", ".csv", ".lock", ".part", ".npz", ".md", ".yaml", ".log", ".tmp"}
 DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"}  # of Windows

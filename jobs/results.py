@@ -41,7 +41,9 @@ def finished(folder, wanted):
         if wanted is None or entry["fingerprint"] != wanted:
             return None
         names = [entry["composite"], "sheet.png"]
-        names += [f"face{face['face']}_{name}" for face in entry["faces"] for name in FACE_FILES]
+        for face in entry["faces"]:
+            files = [name for name in FACE_FILES if name != "w_plus.npz"] if face.get("edited") else FACE_FILES
+            names += [f"face{face['face']}_{name}" for name in files]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if all((folder / name).is_file() for name in names) else None

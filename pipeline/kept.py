@@ -1,6 +1,7 @@
 """An Inverted on disk, so that another finish of the same inversion costs no inversion.
 
-A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png and faceN_w_plus.npz,
+A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_foreign.png and
+faceN_w_plus.npz,
 and inversion.json, which is written last and removed first: it says where the faces are and what they were made with.
 """
 
@@ -32,8 +33,9 @@ def keep(folder, inverted, fingerprint=None):
     for i, face in enumerate(inverted.found):
         for kind, field in PIXELS.items():
             write_png(folder / f"face{face.index}_{kind}.png", getattr(inverted, field)[i])
-        with written_atomically(folder / f"face{face.index}_w_plus.npz") as unfinished:
-            np.savez(unfinished, w_plus=inverted.w_plus[i : i + 1])
+        if inverted.w_plus is not None:
+            with written_atomically(folder / f"face{face.index}_w_plus.npz") as unfinished:
+                np.savez(unfinished, w_plus=inverted.w_plus[i : i + 1])
     faces = [
         {
             "index": face.index,
@@ -45,6 +47,7 @@ def keep(folder, inverted, fingerprint=None):
         for face in inverted.found
     ]
     facts = {"lpips": inverted.lpips, "seconds": inverted.seconds, "tuned": inverted.tuned}
+    facts |= {} if inverted.edited is None else {"edited": inverted.edited}
     with written_atomically(folder / RECORD) as unfinished:
         unfinished.write_text(json.dumps({"fingerprint": fingerprint, "faces": faces} | facts))
 
@@ -81,14 +84,17 @@ def kept(folder, picture, fingerprint):
         if len({drawn.shape for drawn in pixels.values()}) > 1:
             return None
         pixels["foreign"] = pixels["foreign"][..., 0]  # grey
-        latents = [np.load(folder / f"face{face.index}_w_plus.npz", allow_pickle=False)["w_plus"] for face in found]
+        edited = record.get("edited")
+        files = [] if edited else [folder / f"face{face.index}_w_plus.npz" for face in found]
+        latents = [np.load(file, allow_pickle=False)["w_plus"] for file in files]
         return Inverted(
             picture=picture,
             found=found,
-            w_plus=np.concatenate(latents),
+            w_plus=np.concatenate(latents) if latents else None,
             lpips=record["lpips"],
             seconds=record["seconds"],
             tuned=record["tuned"],
+            edited=edited,
             **pixels,
         )
     except Exception:  # missing, or damaged, as JSON, pictures and zipped arrays can be in many ways: made again

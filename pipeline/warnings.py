@@ -13,6 +13,7 @@ KINDS = ("plain", "tuned", "restored")
 
 HALF = 0.5  # of the detail: from here on a picture counts as restored, not redrawn
 MUCH_HIDDEN = 0.05  # of the face
+ALIKE = 0.7  # correlation of an edited face with the picture's from where on it lies where it should
 WORN = {"eye_g": (0.004, "eyeglasses"), "hat": (0.03, "a hat")}  # share of the crop from where on it is there
 
 
@@ -34,6 +35,8 @@ def _numbers(limits):
 
 def face_warnings(measured, limits):
     """Sentences about one face, from its results.Measured. limits: of `load_calibration`."""
+    if measured.edited is not None:
+        return edited_warnings(measured, limits)
     warnings = []
     kind = "restored" if measured.detail >= HALF else "tuned" if measured.tuned else "plain"
     limits = limits | limits.get(kind, {})
@@ -64,6 +67,28 @@ def face_warnings(measured, limits):
     for name, (share, words) in WORN.items():
         if measured.worn[name] > share:
             warnings.append(f"{words} found: the generators may not know that")
+    return warnings
+
+
+def edited_warnings(measured, limits):
+    """Sentences about a face whose portrait was made elsewhere."""
+    from metrics.identity import SAME_PERSON
+
+    warnings = []
+    limit = limits.get("restored", {}).get("identity", SAME_PERSON)
+    if measured.identity > limit:
+        warnings.append(
+            f"the result may not be the same person (dlib distance {measured.identity:.2f}, usual up to {limit:.2f})"
+        )
+    agreement = measured.registration["agreement"]
+    if agreement < ALIKE:
+        warnings.append(
+            f"the edited face hardly resembles the picture's (correlation {agreement:.2f}): look whether it lies right"
+        )
+    if measured.hidden > MUCH_HIDDEN:
+        warnings.append(
+            f"something lies in front of the face ({100 * measured.hidden:.0f} % of it): look at the mask"
+        )
     return warnings
 
 
