@@ -126,7 +126,8 @@ def read_model(path):
             loose = _read_ply(path, data)
         else:
             document = read_document(path, data)
-            loose = read_gltf(document)
+            with np.errstate(all="ignore"):  # matrices of any numbers; `_model` looks at what comes out
+                loose = read_gltf(document)
     except MemoryError:
         raise MeshError(f"{path}: too large for the memory there is; export the head alone") from None
     except (Exception, RecursionError) as error:  # damaged data has its own set of exceptions for every reader
