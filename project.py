@@ -150,9 +150,9 @@ class InGroups(click.Command):
 @click.option(
     "--mesh",
     type=EXISTING,
-    help="Head mesh with UVs of the avatar in the one picture: refine its --texture with the result.",
+    help="Head mesh with UVs of the avatar in the one picture: refine its texture with the result.",
 )
-@click.option("--texture", type=EXISTING, help="The mesh's present texture.")
+@click.option("--texture", type=EXISTING, help="The mesh's present texture.  [default: its own]")
 @click.option("--camera", type=EXISTING, help="JSON; of the picture and --mesh.  [default: solved from landmarks]")
 @click.option(
     "--rounds", default=5, show_default=True, type=click.IntRange(1, 1_000_000), help="Of the texture's refinement."
@@ -196,8 +196,8 @@ def main(
     from jobs.video import extracted, the_video
 
     try:
-        if (mesh is None) != (texture is None) or (camera and mesh is None):
-            raise click.ClickException("--mesh and --texture (and --camera) belong together")
+        if mesh is None and (texture or camera):
+            raise click.ClickException("--texture and --camera belong together with --mesh")
         video = the_video(inputs)
         sequence = sequence or loop or video is not None
         if sequence and int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -211,6 +211,10 @@ def main(
             pictures = clip.pictures
         if mesh is not None and len(pictures) != 1:
             raise click.ClickException(f"--mesh belongs to one picture, but there are {len(pictures)}")
+        if mesh is not None:
+            from jobs.texture_case import check_mesh
+
+            check_mesh(mesh, texture)
         pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
         if init is not None:
@@ -254,8 +258,10 @@ def main(
             raise SystemExit(report.exit_code)
         if mesh is not None:
             from jobs.texture import refine_with_results
+            from texture import TextureSchedule
 
-            refine_with_results(out / "texture", out / pictures[0][1], mesh, texture, camera, bundle, rounds)
+            head = {"mesh": mesh, "texture": texture, "camera": camera}
+            refine_with_results(out / "texture", out / pictures[0][1], head, bundle, TextureSchedule(rounds))
     except click.ClickException as error:
         error.exit_code = 2
         raise
