@@ -6,7 +6,7 @@
 Inversions are kept in OUT, so that a second run only composites. Writes sheet.png,
 blending-DEVICE.md and blending-DEVICE.json: for the largest face of every picture the gradient along the mask's border
 over that of its surroundings, the same in the picture before, and the step of colour across the border that the blend
-adds (metrics/seam.py).
+adds (metrics/seam.py), and how sharp the face is, of what it was (metrics/sharpness.py).
 """
 
 import json
@@ -31,6 +31,7 @@ def main(inputs, out, folder, preset, device):
     from jobs.inputs import find_pictures
     from machine.device import pick_device
     from metrics.seam import measure_seam
+    from metrics.sharpness import sharpness
     from pipeline import PRESETS, finish_picture, load_bundle
     from pipeline.results import neighbourhood
     from postprocess.compositing import BLENDS
@@ -57,6 +58,7 @@ def main(inputs, out, folder, preset, device):
                     "picture": name,
                     "blend": blend,
                     **asdict(seam),
+                    "sharpness": sharpness(pixels, before, face.mask > 250),
                     **face.measured.registration,
                     "hidden": face.measured.hidden,
                 }
@@ -100,8 +102,8 @@ def table_lines(rows, blends):
     """A line a picture, and the mean: gradient ratio, also as a share of the picture's before, and colour step."""
     names = list(dict.fromkeys(row["picture"] for row in rows))
     value = {(row["picture"], row["blend"]): row for row in rows}
-    yield "| picture | " + " | ".join(f"{b}: gradient, of before | step" for b in blends) + " |"
-    yield "| --- " * (1 + 2 * len(blends)) + "|"
+    yield "| picture | " + " | ".join(f"{b}: gradient, of before | step | sharpness" for b in blends) + " |"
+    yield "| --- " * (1 + 3 * len(blends)) + "|"
     for label, group in [*((name, [name]) for name in names), ("mean", names)]:
 
         def mean(key, blend, group=group):
@@ -110,7 +112,7 @@ def table_lines(rows, blends):
         cells = []
         for blend in blends:
             gradient, before = mean("gradient", blend), mean("gradient_before", blend)
-            cells += [f"{gradient:.2f}, {gradient / before:.2f}", f"{mean('step', blend):.2f}"]
+            cells += [f"{gradient:.2f}, {gradient / before:.2f}", f"{mean('step', blend):.2f}", f"{mean('sharpness', blend):.2f}"]
         yield f"| {label} | {' | '.join(cells)} |"
 
 

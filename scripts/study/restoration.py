@@ -149,21 +149,6 @@ def products(a, b, sigma):
     return both - blurred(a, sigma)[..., :, None] * blurred(b, sigma)[..., None, :]
 
 
-def sharpness(pixels, inputs, faces):
-    """[N]: energy of the Laplacian of the grey picture inside each face over that of the input."""
-    import cv2
-
-    disc, found = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), []
-    for result, before, face in zip(pixels, inputs, faces, strict=True):
-        inside = cv2.erode(face.astype(np.uint8), disc) > 0
-        energy = [
-            (cv2.Laplacian(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), cv2.CV_32F)[inside] ** 2).mean()
-            for p in (result, before)
-        ]
-        found.append(energy[0] / energy[1])
-    return np.array(found)
-
-
 def between_the_evaluated(data, size, count, evaluated=24):
     """`count` Portraits of `matched/`, each in the middle between two that the paired benchmark evaluates."""
     from alignment.evenly import evenly
@@ -220,6 +205,7 @@ def main(data, out, folder, count, device):
     from compare.tables import write_table
     from inversion import Schedule, Tuning
     from machine.device import pick_device
+    from metrics.sharpness import sharpness
     from pipeline import PRESETS, load_bundle
     from postprocess.masks import face_mask, inner_face
 
@@ -241,7 +227,9 @@ def main(data, out, folder, count, device):
     rows, values, shown = {}, {}, {}
 
     def measure(name, pixels, schedule=None):
-        measured = ruler(pixels).values | {"sharpness": sharpness(pixels, portraits.inputs, inner)}
+        measured = ruler(pixels).values | {
+            "sharpness": np.array(list(map(sharpness, pixels, portraits.inputs, inner)))
+        }
         values[name] = {column: measured[column].tolist() for column in COLUMNS}
         rows[name] = {c: number(measured[c]) for c in COLUMNS}
         rows[name]["steps"] = None if schedule is None else schedules[schedule].length

@@ -30,8 +30,8 @@ def test_table_sheet_and_kept_portraits(samples, tiny_bundle, tmp_path, monkeypa
 
 def test_mean_line():
     rows = [
-        {"picture": name, "blend": "paper", "gradient": g, "gradient_before": 2.0, "step": s}
+        {"picture": name, "blend": "paper", "gradient": g, "gradient_before": 2.0, "step": s, "sharpness": 0.5}
         for name, g, s in (("a", 1.0, 4.0), ("b", 3.0, 6.0))
     ]
     lines = list(compare_blends.table_lines(rows, ["paper"]))
-    assert lines[-1] == "| mean | 2.00, 1.00 | 5.00 |" and lines[2] == "| a | 1.00, 0.50 | 4.00 |"
+    assert lines[-1] == "| mean | 2.00, 1.00 | 5.00 | 0.50 |" and lines[2] == "| a | 1.00, 0.50 | 4.00 | 0.50 |"
