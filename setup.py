@@ -57,7 +57,16 @@ setup(
         "filelock",
     ],
     extras_require={
-        "test": ["pytest", "hypothesis", "ruff", "import-linter", "pooch", "rtree", "torch-fidelity>=0.4", "matplotlib"],
+        "test": [
+            "pytest",
+            "hypothesis",
+            "ruff",
+            "import-linter",
+            "pooch",
+            "rtree",
+            "torch-fidelity>=0.4",
+            "matplotlib",
+        ],
         "tables": ["matplotlib", "torch-fidelity>=0.4"],
         "download": ["pooch", "gdown"],
         "video": ["av>=14"],

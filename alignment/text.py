@@ -1,4 +1,4 @@
-"""Text that came from elsewhere (names, messages of servers and decoders), made fit for a terminal, a log or a table."""
+"""Text from elsewhere (names, messages of servers and decoders), made fit for a terminal, a log or a table."""
 
 import os
 import re
@@ -9,7 +9,7 @@ DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def shown(text, longest=300):
-    """`text` for a terminal, a log or a table: what is not printable, or no text at all, becomes an escape; cut short."""
+    """`text` for a terminal, a log or a table: what is not printable, or no text, becomes an escape; cut short."""
     text = os.fsencode(text).decode(errors="surrogateescape") if isinstance(text, os.PathLike) else str(text)
     parts = []
     for c in text[: longest + 1]:

@@ -156,7 +156,8 @@ def invert_all(out, bundle, work, made_with, workers, bar):
         for index, (path, name) in enumerate(work.pictures):
             bar.set_description(shown(name, 24))
             try:
-                work.keep(path, inverted_one(path, out / name, bundle, work, aligned, made_with[path], bar))
+                inverted, _ = inverted_one(path, out / name, bundle, work, aligned, made_with[path], bar)
+                work.keep(path, inverted)
             except Exception as error:
                 said(error, path, out / name)  # raises it where it is none of the picture's
                 work.problems[path] = error  # finishing it will say so
@@ -165,7 +166,7 @@ def invert_all(out, bundle, work, made_with, workers, bar):
 
 
 def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
-    """The Inverted of a picture, which lies in its folder then."""
+    """(the Inverted of a picture, which lies in its folder then, what is to be noted of the picture and its faces)."""
     from pipeline.kept import keep, kept
     from weights.files import remove_unfinished
 
@@ -181,7 +182,7 @@ def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
     if inverted is None:
         inverted = work.invert(path, picture, found, bundle, on_step)
         keep(folder, inverted, made_with)
-    return inverted
+    return inverted, [*picture.notes, *found[0].notes]
 
 
 def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
@@ -190,8 +191,8 @@ def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
     from pipeline import finish_picture
 
     try:
-        inverted = inverted_one(path, folder, bundle, work, aligned, made_with, bar)
-        notes = [*inverted.picture.notes, *work.notes.get(path, [])]
+        inverted, notes = inverted_one(path, folder, bundle, work, aligned, made_with, bar)
+        notes += work.notes.get(path, [])
         for note in notes:
             bar.write(shown(f"{path}: {note}"))
         inverted = work.steady(path, folder, inverted)

@@ -10,15 +10,17 @@ import json
 from weights.files import written_atomically
 
 SHOWN = 12  # frames of a sequence on sheet and page
-FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "mask.png", "result.png", "w_plus.npz")
+FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "foreign.png", "mask.png", "result.png", "w_plus.npz")
 
 
 def fingerprint(path, settings):
     """Hex digest of a file's bytes and the (JSON) settings it is processed with; None when it cannot be read."""
+    from alignment import PictureError
+    from alignment.formats import read_file
+
     try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-    except OSError:
+        digest = hashlib.sha256(read_file(path))
+    except (PictureError, OSError):
         return None
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     return digest.hexdigest()

@@ -8,7 +8,12 @@ import json
 from pathlib import Path
 
 RECORD = "inversion.json"
-PIXELS = {"crop": "crops", "inversion": "reconstructions", "portrait": "portraits"}  # file's kind: field of Inverted
+PIXELS = {  # file's kind: field of Inverted
+    "crop": "crops",
+    "inversion": "reconstructions",
+    "portrait": "portraits",
+    "foreign": "foreign",
+}
 
 
 def keep(folder, inverted, fingerprint=None):
@@ -36,6 +41,7 @@ def keep(folder, inverted, fingerprint=None):
             "box": face.box and [float(v) for v in face.box],
             "quad": face.quad.tolist(),
             "landmarks": None if face.landmarks is None else np.asarray(face.landmarks).tolist(),
+            "turned": face.turned,
         }
         for face in inverted.found
     ]
@@ -62,12 +68,20 @@ def kept(folder, picture, fingerprint):
             return None
         found = []
         for face in record["faces"]:
-            landmarks = None if face["landmarks"] is None else np.array(face["landmarks"])
-            found.append(Found(face["index"], face["box"] and tuple(face["box"]), np.array(face["quad"]), landmarks))
+            found.append(
+                Found(
+                    index=face["index"],
+                    box=face["box"] and tuple(face["box"]),
+                    quad=np.array(face["quad"]),
+                    landmarks=None if face["landmarks"] is None else np.array(face["landmarks"]),
+                    turned=face["turned"],
+                )
+            )
         pixels = {
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()
         }
+        pixels["foreign"] = pixels["foreign"][..., 0]  # grey
         edited = record.get("edited")
         files = [] if edited else [folder / f"face{face.index}_w_plus.npz" for face in found]
         latents = [np.load(file, allow_pickle=False)["w_plus"] for file in files]

@@ -42,7 +42,20 @@ def power_of_two(context, parameter, value):
 @click.option("--rate", default=2.0, show_default=True, type=click.FloatRange(0.01, 100),
               help="Downloads: requests a second to one host.")  # fmt: skip
 def main(
-    sources, out, size, kind, workers, reviews, min_side, min_sharpness, max_yaw, max_faces, max_difference, include, exclude, rate
+    sources,
+    out,
+    size,
+    kind,
+    workers,
+    reviews,
+    min_side,
+    min_sharpness,
+    max_yaw,
+    max_faces,
+    max_difference,
+    include,
+    exclude,
+    rate,
 ):
     from alignment import AlignmentError
     from training.preparation import PreparationError

@@ -19,7 +19,7 @@ import weights
 from alignment.evenly import evenly
 from alignment.tensors import to_tensor
 from losses.perceptual import load_perceptual
-from losses.sketch import downsample
+from losses.resize import downsample
 from metrics.authenticity import CONTRAST, Authenticity, auc, fit, region_features
 from postprocess.masks import inner_face
 

@@ -12,6 +12,7 @@ import click
 import numpy as np
 from PIL import Image
 
+import alignment
 from alignment.evenly import evenly
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -80,9 +81,9 @@ def find(folder, name):
 def read_picture(path, size):
     """uint8 [size, size, 3]; a larger or smaller square is resampled. Raises ClickException."""
     try:
-        image = Image.open(path).convert("RGB")
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{path}: not a readable picture ({error})") from error
+        image = Image.fromarray(alignment.read_picture(path, smallest=1).pixels)
+    except alignment.PictureError as error:
+        raise click.ClickException(str(error)) from error
     if image.width != image.height:
         raise click.ClickException(f"{path}: {image.width} x {image.height}; an aligned square is needed here")
     if image.width % size == 0:
@@ -93,6 +94,7 @@ def read_picture(path, size):
 def read_labels(path, size):
     """uint8 [size, size] of class numbers. Raises ClickException."""
     try:
-        return np.asarray(Image.open(path).resize((size, size), Image.Resampling.NEAREST))
-    except (OSError, ValueError) as error:
+        with alignment.open_image(path) as image:
+            return np.asarray(image.resize((size, size), Image.Resampling.NEAREST))
+    except (alignment.PictureError, OSError, ValueError) as error:
         raise click.ClickException(f"{path}: not a readable label picture ({error})") from error

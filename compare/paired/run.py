@@ -62,8 +62,8 @@ def compare(methods, foreign, bundle, portraits, out, report, caption, batch, da
     facts["networks"] = {role: weights.sha256(path) for role, path in bundle.files.items()}
     facts["torch"] = torch.__version__
     rows, differences = table_rows(measured, real_features)
-    if "ours_tuned" in measured:
-        differences |= table_rows(measured, real_features, ours="ours_tuned")[1]
+    if "restored" in measured:
+        differences = table_rows(measured, real_features, ours="restored")[1] | differences
     return write_report(report, caption, (rows, differences), measured, systems, sheet, names, facts)
 
 

@@ -5,11 +5,11 @@ picture is known, so closeness can be measured.
     python scripts/paper/benchmark_paired.py --data ../shared/avatars --out runs/paired
     python scripts/paper/benchmark_paired.py --data ../shared/avatars --out runs/paired --results e4e=their/results
 
-Methods: ours, direct and guided inversion, ours and direct with pivotal tuning (project.py's default), the input as
-it is and, with --ablation, g_rendering fine-tuned without the identity losses (compare/paired/methods.py). Row `truth`
-is the true pictures, `real look` the same people's photo look under other lights. The measures are described in
-compare/paired/measures.py. Writes OUT/methods/NAME/ID.png, table.md, table.csv, results.json, intervals.png,
-differences.png and sheet.png; the same command again makes what is missing.
+Methods: the pipeline as project.py runs it, with the picture's detail and without; ours, direct and guided inversion,
+ours and direct with pivotal tuning; the input as it is; and, with --ablation, g_rendering fine-tuned without the
+identity losses (compare/paired/methods.py). Row `truth` is the true pictures, `real look` the same people's photo look
+under other lights. The measures are described in compare/paired/measures.py. Writes OUT/methods/NAME/ID.png, table.md,
+table.csv, results.json, intervals.png, differences.png and sheet.png; the same command again makes what is missing.
 """
 
 from pathlib import Path
@@ -35,6 +35,7 @@ def main(data, out, folder, ablation, results, count, steps, batch, device):
     from compare.paired.methods import (
         ABLATIONS,
         ablation_methods,
+        finished_methods,
         foreign_folders,
         framework_methods,
         tuned_methods,
@@ -47,7 +48,7 @@ def main(data, out, folder, ablation, results, count, steps, batch, device):
     try:
         bundle = load_bundle(folder, pick_device(device))
         portraits = evaluation_portraits(data, bundle.g_real.img_resolution, count)
-        methods = framework_methods(bundle, steps) + tuned_methods(bundle)
+        methods = finished_methods(bundle) + framework_methods(bundle, steps) + tuned_methods(bundle)
         methods += ablation_methods(bundle, steps, ablation) if ablation else []
         methods.append(untouched())
         absent = [name for name in ABLATIONS if name not in {method.name for method in methods}]

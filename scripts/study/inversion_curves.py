@@ -32,12 +32,12 @@ COLUMNS = ("steps", "seconds a portrait", "share of paper's time", "LPIPS", "to 
 def main(data, out, folder, steps, rates, count, device):
     import numpy as np
     import torch
-    from PIL import Image
     from tqdm import tqdm
 
     import weights
     from alignment.tensors import to_pixels, to_tensor
     from compare.intervals import number
+    from compare.paired.data import read_results
     from compare.tables import write_table
     from inversion import Schedule, invert, regenerate
     from machine.device import pick_device
@@ -50,8 +50,7 @@ def main(data, out, folder, steps, rates, count, device):
     names = sorted(path.stem for path in (data / "matched").iterdir())[1::24][:count]
 
     def read(look):
-        images = [Image.open(data / look / f"{name}.jpg").convert("RGB") for name in names]
-        return np.stack([np.asarray(im.reduce(im.width // size) if im.width > size else im) for im in images])
+        return read_results(data / look, names, size)
 
     targets = to_tensor(read("rendered"), bundle.device)
     people = [embedding(pixels) for pixels in read("matched")]

@@ -41,7 +41,8 @@ def prepare_dataset(
 ):
     """Make OUT/dataset.zip (or OUT/dataset/) and its reports from `sources`; see scripts/prepare_dataset.py.
 
-    Returns the report. Raises PreparationError when nothing can be done, or nothing stays, and OSError when the disk refuses.
+    Returns the report. Raises PreparationError when nothing can be done, or nothing stays, and OSError when the disk
+    refuses.
     """
     started = time.perf_counter()
     removed = set().union(*map(read_review, reviews))

@@ -13,7 +13,7 @@ def is_url(name):
 
 
 def split(url):
-    """(host, the URL without a login, "user:password" or ""). Raises ValueError, without the URL, when there is no host."""
+    """(host, the URL without a login, "user:password" or ""). Raises ValueError, which does not name the URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
