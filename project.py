@@ -29,7 +29,7 @@ def which_faces(context, parameter, value):
     """--faces: "all", "largest" or an index as a number."""
     if value in ("all", "largest"):
         return value
-    if not value.isdecimal():
+    if not value.isdecimal() or len(value) > 6:
         raise click.BadParameter("write largest, all, or the index of a face (0 is the largest)")
     return int(value)
 
@@ -113,7 +113,7 @@ class InGroups(click.Command):
     show_default=True,
     help="paper: 500 steps of Eq. 4. fast: 15, and 35 of pivotal tuning. best: 120, and 300 finer.",
 )
-@click.option("--steps", type=click.IntRange(1), help="So many steps of Eq. 4 instead of the preset's.")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), help="So many steps of Eq. 4 instead of the preset's.")
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
@@ -150,11 +150,13 @@ class InGroups(click.Command):
 @click.option(
     "--mesh",
     type=EXISTING,
-    help="Head mesh with UVs of the avatar in the one picture: refine its --texture with the result.",
+    help="Head mesh with UVs of the avatar in the one picture: refine its texture with the result.",
 )
-@click.option("--texture", type=EXISTING, help="The mesh's present texture.")
+@click.option("--texture", type=EXISTING, help="The mesh's present texture.  [default: its own]")
 @click.option("--camera", type=EXISTING, help="JSON; of the picture and --mesh.  [default: solved from landmarks]")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of the texture's refinement.")
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(1, 1_000_000), help="Of the texture's refinement."
+)
 @click.option(
     "--workers",
     default=1,
@@ -194,8 +196,8 @@ def main(
     from jobs.video import extracted, the_video
 
     try:
-        if (mesh is None) != (texture is None) or (camera and mesh is None):
-            raise click.ClickException("--mesh and --texture (and --camera) belong together")
+        if mesh is None and (texture or camera):
+            raise click.ClickException("--texture and --camera belong together with --mesh")
         video = the_video(inputs)
         sequence = sequence or loop or video is not None
         if sequence and int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -209,8 +211,14 @@ def main(
             pictures = clip.pictures
         if mesh is not None and len(pictures) != 1:
             raise click.ClickException(f"--mesh belongs to one picture, but there are {len(pictures)}")
+        if mesh is not None:
+            from jobs.texture_case import check_mesh
+
+            check_mesh(mesh, texture)
         pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
+        if init is not None:
+            check_there(init)
         if portrait is not None and sequence:
             raise click.ClickException("--portrait belongs to single pictures, not to a sequence; leave one out")
         portraits = None if portrait is None else partners(portrait, pictures)
@@ -250,11 +258,23 @@ def main(
             raise SystemExit(report.exit_code)
         if mesh is not None:
             from jobs.texture import refine_with_results
+            from texture import TextureSchedule
 
-            refine_with_results(out / "texture", out / pictures[0][1], mesh, texture, camera, bundle, rounds)
+            head = {"mesh": mesh, "texture": texture, "camera": camera}
+            refine_with_results(out / "texture", out / pictures[0][1], head, bundle, TextureSchedule(rounds))
     except click.ClickException as error:
         error.exit_code = 2
         raise
+
+
+def check_there(init):
+    """Raise ClickException, naming the file, unless --init is one: before networks are loaded for it."""
+    from weights import WeightsError, check_regular
+
+    try:
+        check_regular(init, "give the w_plus.npz of an earlier run")
+    except WeightsError as error:
+        raise click.ClickException(f"--init: {error}") from error
 
 
 def networks(folder, g_rendering, device, compiled):

@@ -11,7 +11,6 @@ import unicodedata
 from pathlib import Path
 
 from .formats import PICTURE_SUFFIXES
-from .text import changes_direction
 
 LONGEST = 150  # bytes of UTF-8 in a name: room for suffixes, temporary names and deep folders (file systems allow 255)
 RESERVED = {  # what stands beside the results of a run
@@ -90,4 +89,4 @@ def _counted(names):
 
 
 def _writable(c):
-    return c.isprintable() and c != "\ufffd" and not changes_direction(c)
+    return c.isprintable() and c != "\ufffd"

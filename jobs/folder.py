@@ -156,8 +156,7 @@ def invert_all(out, bundle, work, made_with, workers, bar):
         for index, (path, name) in enumerate(work.pictures):
             bar.set_description(shown(name, 24))
             try:
-                inverted, _ = inverted_one(path, out / name, bundle, work, aligned, made_with[path], bar)
-                work.keep(path, inverted)
+                work.keep(path, inverted_one(path, out / name, bundle, work, aligned, made_with[path], bar))
             except Exception as error:
                 said(error, path, out / name)  # raises it where it is none of the picture's
                 work.problems[path] = error  # finishing it will say so
@@ -166,7 +165,7 @@ def invert_all(out, bundle, work, made_with, workers, bar):
 
 
 def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
-    """(the Inverted of a picture, which lies in its folder then, what is to be noted of the picture and its faces)."""
+    """The Inverted of a picture, which lies in its folder then."""
     from pipeline.kept import keep, kept
     from weights.files import remove_unfinished
 
@@ -182,7 +181,7 @@ def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
     if inverted is None:
         inverted = work.invert(path, picture, found, bundle, on_step)
         keep(folder, inverted, made_with)
-    return inverted, [*picture.notes, *found[0].notes]
+    return inverted
 
 
 def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
@@ -191,8 +190,8 @@ def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
     from pipeline import finish_picture
 
     try:
-        inverted, notes = inverted_one(path, folder, bundle, work, aligned, made_with, bar)
-        notes += work.notes.get(path, [])
+        inverted = inverted_one(path, folder, bundle, work, aligned, made_with, bar)
+        notes = [*inverted.picture.notes, *inverted.found[0].notes, *work.notes.get(path, [])]
         for note in notes:
             bar.write(shown(f"{path}: {note}"))
         inverted = work.steady(path, folder, inverted)

@@ -1,6 +1,7 @@
 """An Inverted on disk, so that another finish of the same inversion costs no inversion.
 
-A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png and faceN_w_plus.npz,
+A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_foreign.png and
+faceN_w_plus.npz,
 and inversion.json, which is written last and removed first: it says where the faces are and what they were made with.
 """
 
@@ -54,11 +55,10 @@ def keep(folder, inverted, fingerprint=None):
 def kept(folder, picture, fingerprint):
     """The Inverted of a Picture that lies in `folder`, if it was made with this fingerprint and is all there, else
     None."""
-    import zipfile
-
     import numpy as np
 
-    from alignment import Found, PictureError, read_picture
+    from alignment import Found, read_picture
+    from alignment.crop import check_quad
 
     from .projector import Inverted
 
@@ -70,9 +70,9 @@ def kept(folder, picture, fingerprint):
         for face in record["faces"]:
             found.append(
                 Found(
-                    index=face["index"],
+                    index=int(face["index"]),
                     box=face["box"] and tuple(face["box"]),
-                    quad=np.array(face["quad"]),
+                    quad=check_quad(face["quad"]),
                     landmarks=None if face["landmarks"] is None else np.array(face["landmarks"]),
                     turned=face["turned"],
                 )
@@ -81,6 +81,8 @@ def kept(folder, picture, fingerprint):
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()
         }
+        if len({drawn.shape for drawn in pixels.values()}) > 1:
+            return None
         pixels["foreign"] = pixels["foreign"][..., 0]  # grey
         edited = record.get("edited")
         files = [] if edited else [folder / f"face{face.index}_w_plus.npz" for face in found]
@@ -95,7 +97,7 @@ def kept(folder, picture, fingerprint):
             edited=edited,
             **pixels,
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, PictureError, zipfile.BadZipFile):
+    except Exception:  # missing, or damaged, as JSON, pictures and zipped arrays can be in many ways: made again
         return None
 
 

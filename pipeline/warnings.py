@@ -4,9 +4,12 @@ The limits belong to a set of weights: `calibration.json` beside them (scripts/s
 95 % of well-made results stay below. Weights without that file give only the warnings that need no calibration.
 """
 
-import json
+import math
 
 from postprocess.parsing import CLASSES
+from weights.files import read_json
+
+KINDS = ("plain", "tuned", "restored")
 
 HALF = 0.5  # of the detail: from here on a picture counts as restored, not redrawn
 MUCH_HIDDEN = 0.05  # of the face
@@ -16,11 +19,18 @@ WORN = {"eye_g": (0.004, "eyeglasses"), "hat": (0.03, "a hat")}  # share of the 
 
 def load_calibration(folder):
     """Limits of a weights folder, or {}: {"plain": {"lpips", "identity"}, "tuned": {...}, "restored": {...}, "yaw"},
-    for faces redrawn without and with pivotal tuning, and for pictures that keep their detail."""
+    for faces redrawn without and with pivotal tuning, and for pictures that keep their detail. What is no finite number
+    in a damaged file is left out: there is no warning by it."""
     try:
-        return json.loads((folder / "calibration.json").read_text())["limits"]
-    except (OSError, ValueError, KeyError):
+        limits = dict(read_json(folder / "calibration.json")["limits"])
+    except (ValueError, KeyError, TypeError):
         return {}
+    kinds = {kind: _numbers(limits[kind]) for kind in KINDS if isinstance(limits.get(kind), dict)}
+    return {name: value for name, value in _numbers(limits).items() if name not in KINDS} | kinds
+
+
+def _numbers(limits):
+    return {name: value for name, value in limits.items() if type(value) in (int, float) and math.isfinite(value)}
 
 
 def face_warnings(measured, limits):

@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import click
 import numpy as np
 
 import weights
@@ -290,19 +289,3 @@ def read_json(path):
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-
-
-def foreign_folders(results, ours):
-    """{name: folder} of `NAME=FOLDER` arguments. Raises ClickException for another form, a missing folder, a name that
-    occurs twice or is one of `ours`."""
-    foreign = {}
-    for text in results:
-        name, _, folder = text.partition("=")
-        if not name or not folder:
-            raise click.ClickException(f"--results {text}: write NAME=FOLDER")
-        if name in foreign or name in ours:
-            raise click.ClickException(f"--results {text}: there is a row {name} already; choose another name")
-        if not Path(folder).is_dir():
-            raise click.ClickException(f"--results {text}: {folder}: no such folder")
-        foreign[name] = Path(folder)
-    return foreign

@@ -52,8 +52,12 @@ def main(inputs, out, folder, blend, preset, steps, device):
             raise click.ClickException(f"{out / name}: no two neighbouring frames show the face")
         faces = [entry["faces"][0] for entry in report["pictures"] if "error" not in entry]
         excess = [a - b for a, b in zip(measured["result"], measured["input"], strict=True)]
-        numbers = (measured["input"], measured["result"], excess, *([face[key] for face in faces]
-                   for key in ("lpips", "identity", "seconds")))  # fmt: skip
+        numbers = (
+            measured["input"],
+            measured["result"],
+            excess,
+            *([face[key] for face in faces] for key in ("lpips", "identity", "seconds")),
+        )
         rows[name] = dict(zip(COLUMNS, map(number, numbers), strict=True))
         values[name] = {"flicker": measured, "settings": report["settings"]}
     used = {name: file["sha256"] for name, file in reports["sequence"]["weights"].items()}

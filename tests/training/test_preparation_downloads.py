@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from alignment.text import cell
 from training.preparation import download
 from training.preparation.sources import Item
-from training.preparation.urls import cell, file_name, public, split
+from training.preparation.urls import file_name, public, split
 
 PNG = (Path(__file__).resolve().parents[1] / "data" / "alignment" / "align_shrink_out_40.png").read_bytes()
 

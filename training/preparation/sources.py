@@ -156,7 +156,7 @@ def _labels(name, read):
         return found
     except (FileNotFoundError, KeyError):
         return {}
-    except (ValueError, TypeError, RecursionError, MemoryError, OSError, zipfile.BadZipFile, PictureError) as error:
+    except Exception as error:  # damaged, encrypted, compressed by an unknown method, no JSON, nested: there are many
         remedy = f'is not {{"labels": [[name, number], ...]}} ({one_line(error)}); remove it'
         raise PreparationError(f"{shown(name)}: {remedy}") from error
 

@@ -45,11 +45,5 @@ def file_name(url):
     return f"{digest[:2]}/{digest}{suffix if suffix in PICTURE_SUFFIXES else ''}"
 
 
-def cell(text):
-    """Text for a cell of a CSV file: escaped, and never a formula to a spreadsheet."""
-    text = shown(text, 2000)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "|", "%")) else text
-
-
 def _digest(text):
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]

@@ -15,8 +15,15 @@ from inversion import Schedule, Tuning
 from pipeline import PRESETS, Finish, Preset
 from scripts.paper import ablation_framework, benchmark_paired
 
-LOSSES = dict(sketch_weight=10, sketch_size=32, sketch_reduction="mean", color_weight=30, color_size=32,
-              color_kernel=3, color_sigma=1.0)  # fmt: skip
+LOSSES = dict(
+    sketch_weight=10,
+    sketch_size=32,
+    sketch_reduction="mean",
+    color_weight=30,
+    color_size=32,
+    color_kernel=3,
+    color_sigma=1.0,
+)
 IDS = [f"{i:03d}" for i in range(32)]
 EVALUATED = IDS[-3:]
 
