@@ -65,7 +65,7 @@ setup(
             "pooch",
             "rtree",
             "torch-fidelity>=0.4",
-            "matplotlib",
+            "matplotlib", "av",
         ],
         "tables": ["matplotlib", "torch-fidelity>=0.4"],
         "download": ["pooch", "gdown"],

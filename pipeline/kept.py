@@ -1,8 +1,8 @@
 """An Inverted on disk, so that another finish of the same inversion costs no inversion.
 
-A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_foreign.png and
-faceN_w_plus.npz,
-and inversion.json, which is written last and removed first: it says where the faces are and what they were made with.
+A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_foreign.png
+and faceN_w_plus.npz, and inversion.json, which is written last and removed first: it says where the faces are and what
+they were made with.
 """
 
 import json

@@ -243,7 +243,7 @@ def test_blends_differ_and_are_reported(face, tiny_bundle, tmp_path):
     composites = set()
     for blend in ("harmonized", "paper", "poisson"):
         out = tmp_path / blend
-        result = run(face, "-o", out, "--weights", tiny_bundle, "--steps", 1, "--blend", blend)
+        result = run(face, "-o", out, "--weights", tiny_bundle, "--steps", 1, "--blend", blend, "--detail", 0)
         assert result.exit_code == 0, result.output
         report = json.loads((out / "report.json").read_text())
         assert report["settings"]["blend"] == blend

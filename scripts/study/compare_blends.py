@@ -112,7 +112,8 @@ def table_lines(rows, blends):
         cells = []
         for blend in blends:
             gradient, before = mean("gradient", blend), mean("gradient_before", blend)
-            cells += [f"{gradient:.2f}, {gradient / before:.2f}", f"{mean('step', blend):.2f}", f"{mean('sharpness', blend):.2f}"]
+            cells.append(f"{gradient:.2f}, {gradient / before:.2f}")
+            cells += [f"{mean(key, blend):.2f}" for key in ("step", "sharpness")]
         yield f"| {label} | {' | '.join(cells)} |"
 
 
