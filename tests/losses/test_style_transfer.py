@@ -128,9 +128,8 @@ def test_columns_and_their_derivative_equal_those_of_the_maps(kind, layout):
     expected, found = sample(maps, where, gains), columns_at(network, picture, where, gains)
     assert torch.allclose(found.columns, expected.columns) and torch.allclose(found.colors, expected.colors)
     weights = torch.randn_like(found.columns)
-    of_found, of_expected = (
-        torch.autograd.grad((x.columns * weights).sum() + x.colors.square().sum(), picture)[0] for x in (found, expected)
-    )
+    losses = [(x.columns * weights).sum() + x.colors.square().sum() for x in (found, expected)]
+    of_found, of_expected = (torch.autograd.grad(loss, picture)[0] for loss in losses)
     assert torch.allclose(of_found, of_expected)
 
 
