@@ -57,6 +57,8 @@ def load_case(paths, device="cpu"):
 
     try:
         return _load_case(paths, device)
+    except MemoryError:
+        raise click.ClickException(f"{paths.mesh}: too large for the memory there is; reduce its textures") from None
     except (MeshError, CameraError, PictureError, AlignmentError, weights.WeightsError) as failure:
         message = str(failure) if ": " in str(failure) else f"{paths.image}: {failure}"
         raise click.ClickException(message) from failure
