@@ -55,6 +55,10 @@ def refine_texture(paths, out, schedule, device="cpu"):
         raise click.ClickException(str(error)) from error
     except ValueError as error:
         raise click.ClickException(f"{paths.image}: {error}") from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error) and "out of memory" not in str(error):
+            raise
+        raise click.ClickException(f"{paths.mesh}: too large for the memory there is; reduce its texture") from error
     except OSError as error:
         raise click.ClickException(cannot_write(error, out)) from error
     click.echo(f"wrote {written}; look at {out / 'sheet.png'}")

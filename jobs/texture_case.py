@@ -57,6 +57,8 @@ def load_case(paths, device="cpu"):
 
     try:
         return _load_case(paths, device)
+    except MemoryError:
+        raise click.ClickException(f"{paths.mesh}: too large for the memory there is; reduce its textures") from None
     except (MeshError, CameraError, PictureError, AlignmentError, weights.WeightsError) as failure:
         message = str(failure) if ": " in str(failure) else f"{paths.image}: {failure}"
         raise click.ClickException(message) from failure
@@ -114,13 +116,13 @@ def _load_case(paths, device):
         name = part.name or "a nameless one"
         click.echo(f"{len(model.parts)} textures; the one of {name} is refined, and only its triangles are painted")
     scene = Scene(model.mesh_of(part), colours(texture), picture, camera, mask)
-    others = [layer for other, layer in drawn.items() if other is not part]
+    own = [drawn[other] for other, texture in zip(model.parts, textures, strict=True) if texture and other is not part]
 
     features = paths.perceptual or weights.DEMO / "perceptual.safetensors"
     files = {"mesh": paths.mesh, "texture": paths.texture, "image": paths.image, "perceptual": features}
     inputs = {name: weights.sha256(path) for name, path in files.items() if path is not None}
     inputs["mask"] = hashlib.sha256(mask.tobytes()).hexdigest()
-    return Case(scene, network, model, part, texture.original, error, others, inputs)
+    return Case(scene, network, model, part, texture.original, error, own, inputs)
 
 
 def own_texture(model, part, needed=True):

@@ -9,9 +9,10 @@ only the distances of the pairs found are differentiated: the derivative of the 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from torch.nn.functional import grid_sample, normalize
+from torch.nn.functional import grid_sample, max_pool2d, normalize
 
 PAIRS = 2**21  # distances held at a time
 VGG_TAPS = (1, 3, 6, 8, 11, 13, 15, 22, 29)  # relu 1_1 to 3_3, 4_3 and 5_3: with the colour 2179 channels
@@ -27,20 +28,100 @@ class Samples:
     columns: torch.Tensor  # [P, C] hypercolumns
     colors: torch.Tensor  # [P, 3] in [-1, 1]
 
+    @cached_property
+    def moments(self):
+        """Mean [C] and covariance [C, C] of the columns; what is compared often is not computed anew."""
+        return moments(self.columns)
+
+    @cached_property
+    def directions(self):
+        """The columns at unit length."""
+        return normalize(self.columns)
+
 
 def feature_maps(network, picture):
     """[1, 3, H, W] in [-1, 1] -> list of maps [1, C_l, H_l, W_l], the picture itself first.
 
     network: a PerceptualNetwork or VGGPerceptual of losses/perceptual.py.
     """
-    if hasattr(network, "activations"):
-        return [picture, *network.activations(picture)]
-    maps, x = [picture], (picture - network.shift) / network.scale
-    for index, layer in enumerate(network.trunk):
-        x = torch.relu(x) if isinstance(layer, torch.nn.ReLU) else layer(x)
-        if index in VGG_TAPS:
-            maps.append(x)
+    maps, x = [picture], _prepared(network, picture)
+    for layers in _blocks(network):
+        for layer in layers:
+            x = layer(x)
+        maps.append(x)
     return maps
+
+
+def columns_at(network, picture, points, gains):
+    """`sample(feature_maps(network, picture), points, gains)` whose derivative never fills a map of zeros: that of the
+    points is added to the map's own, in place, on its way back through the network."""
+    found, x = _Tap.apply(picture, *_corners(points, picture.shape[2:]))
+    columns, x = [found], _prepared(network, x)
+    for layers in _blocks(network):
+        for layer in layers:
+            x = layer(x)
+        found, x = _Tap.apply(x, *_corners(points, x.shape[2:]))
+        columns.append(found)
+    return _samples(columns, gains)
+
+
+def _prepared(network, picture):
+    return (picture - network.shift) / network.scale if hasattr(network, "trunk") else picture
+
+
+def _blocks(network):
+    """The layers from tap to tap, as lists of functions."""
+    if not hasattr(network, "trunk"):
+        return [
+            [*([max_pool] if index else []), *(lambda x, conv=conv: conv(x).relu_() for conv in stage)]
+            for index, stage in enumerate(network.stages)
+        ]
+    layers = [torch.relu_ if isinstance(layer, torch.nn.ReLU) else layer for layer in network.trunk]
+    ends = [tap + 1 for tap in VGG_TAPS]
+    return [layers[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def max_pool(x):
+    return max_pool2d(x, 2)
+
+
+class _Tap(torch.autograd.Function):
+    """(columns [P, C] of a map [1, C, H, W], the map): corners [P, 4] number its positions, row by row."""
+
+    @staticmethod
+    def forward(ctx, x, corners, shares):
+        ctx.save_for_backward(corners, shares)
+        ctx.size = x.shape
+        return (_rows(x)[corners] * shares[..., None]).sum(1), x.detach()  # a view would lose its layout in pooling
+
+    @staticmethod
+    def backward(ctx, of_columns, of_map):
+        corners, shares = ctx.saved_tensors
+        if of_map is None:
+            of_map = of_columns.new_zeros(ctx.size)
+        of_map = of_map.contiguous(memory_format=torch.channels_last)  # fresh from the layer behind: ours to change
+        if of_columns is not None:
+            shared = (of_columns[:, None] * shares[..., None]).flatten(0, 1)  # [4 P, C]
+            _rows(of_map).index_add_(0, corners.flatten(), shared.to(of_map.dtype))
+        return of_map, None, None
+
+
+def _rows(x):
+    """[1, C, H, W] -> [H * W, C], without a copy where the channels lie together."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _corners(points, size):
+    """The four positions around each point of a map of `size`, [P, 4], and their shares in it (bilinear)."""
+    height, width = size
+    limit = points.new_tensor([width - 1, height - 1])
+    place = (((points + 1) * points.new_tensor([width, height]) - 1) / 2).clamp_min(0).minimum(limit)
+    low = place.floor()
+    part, high = place - low, (low + 1).minimum(limit).long()
+    (x, y), (right, down), low = part.unbind(1), high.unbind(1), low.long()
+    left, up = low.unbind(1)
+    corners = torch.stack([up * width + left, up * width + right, down * width + left, down * width + right], 1)
+    return corners, torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], 1)
 
 
 def layer_gains(maps):
@@ -59,17 +140,21 @@ def sample(maps, points, gains):
     """
     grid = points[None, None]  # [1, 1, P, 2]
     columns = [grid_sample(m, grid, padding_mode="border", align_corners=False)[0, :, 0].T for m in maps]  # [P, C_l]
+    return _samples(columns, gains)
+
+
+def _samples(columns, gains):
     return Samples(torch.cat([gain * x for gain, x in zip(gains, columns, strict=True)], 1), columns[0])
 
 
 def content_loss(result, content):
-    """Self-similarity of hypercolumns [P, C] at the same points of two pictures: mean |D_ij - D'_ij| over all pairs.
+    """Self-similarity of two Samples at the same points of two pictures: mean |D_ij - D'_ij| over all pairs.
 
     D holds the cosine distances among the points of one picture. Kolkin et al. (Eq. 4) divide its columns by their
     sums; here they are compared as they are: among points of nearly plain skin the sums are so small that the quotients
     forbid the very pores and freckles that a plain texture is to gain.
     """
-    result, content = normalize(result), normalize(content)
+    result, content = result.directions, content.directions
     return (result @ result.T - content @ content.T).abs().mean()  # 1 - cosine: the ones cancel
 
 
@@ -80,8 +165,8 @@ def style_loss(result, style, content_weight):
     colours divided by the content weight.
     """
     return (
-        relaxed_emd(normalize(result.columns), normalize(style.columns), cosine_distance)
-        + moment_distance(result.columns, style.columns)
+        relaxed_emd(result.directions, style.directions, cosine_distance)
+        + moment_distance(result, style)
         + relaxed_emd(opponent(result.colors), opponent(style.colors), euclidean_distance) / content_weight
     )
 
@@ -125,11 +210,15 @@ def euclidean_distance(a, b):
 
 
 def moment_distance(a, b):
-    """Mean absolute difference of the means and of the covariances of points [P, C] and [Q, C] (Eq. 7)."""
-    mean_a, mean_b = a.mean(0), b.mean(0)
-    covariance_a = (a - mean_a).T @ (a - mean_a) / max(len(a) - 1, 1)  # [C, C]
-    covariance_b = (b - mean_b).T @ (b - mean_b) / max(len(b) - 1, 1)
+    """Mean absolute difference of the means and of the covariances of two Samples (Eq. 7)."""
+    (mean_a, covariance_a), (mean_b, covariance_b) = a.moments, b.moments
     return (mean_a - mean_b).abs().mean() + (covariance_a - covariance_b).abs().mean()
+
+
+def moments(points):
+    """Mean [C] and covariance [C, C] of points [P, C]."""
+    mean = points.mean(0)
+    return mean, (points - mean).T @ (points - mean) / max(len(points) - 1, 1)
 
 
 def opponent(colors):

@@ -161,10 +161,10 @@ def accessor_values(document, number, raw=False):
     if "sparse" in accessor:
         sparse = accessor["sparse"]
         some, at, other = index_of(sparse["count"]), sparse["indices"], sparse["values"]
-        where = _elements(document, at["bufferView"], at.get("byteOffset", 0), some, 1,
-                          np.dtype(KINDS[at["componentType"]]))[:, 0]  # fmt: skip
+        numbers = np.dtype(KINDS[at["componentType"]])
+        where = _elements(document, at["bufferView"], at.get("byteOffset", 0), some, 1, numbers)
         values = values.copy()
-        values[where] = _elements(document, other["bufferView"], other.get("byteOffset", 0), some, width, kind)
+        values[where[:, 0]] = _elements(document, other["bufferView"], other.get("byteOffset", 0), some, width, kind)
     if raw:
         return values
     if accessor.get("normalized") and kind.kind in "iu":

@@ -88,16 +88,16 @@ def rasterize(corners, nearness, faces, height, width):
     weights, nearest = np.zeros([height * width, 3]), np.zeros(height * width)
     area = doubled_area(corners)
     limit = np.array([width, height])
-    low = np.clip(np.ceil(corners.min(1) - 0.5), 0, limit).astype(np.int64)  # [F, 2] first pixel centre inside
-    high = np.clip(np.floor(corners.max(1) - 0.5) + 1, 0, limit).astype(np.int64)
-    extent = np.maximum(high - low, 0)
-    count = extent.prod(1) * (np.abs(area) > 1e-12)  # candidate pixels of each triangle
+    lowest = np.clip(np.ceil(corners.min(1) - 0.5), 0, limit).astype(np.int64)  # [F, 2] first pixel centre inside
+    highest = np.clip(np.floor(corners.max(1) - 0.5) + 1, 0, limit).astype(np.int64)
 
-    for part in _portions(count):
-        n = count[part]
-        t = np.repeat(part, n)  # [K] triangle of each candidate
+    for low, high, part in _portions(lowest, highest, np.abs(area) > 1e-12, max(PAIRS // max(width, 1), 1), height):
+        extent = high - low
+        n = extent.prod(1)  # candidate pixels of each triangle
+        t = np.repeat(np.arange(len(part)), n)
         k = np.arange(len(t)) - np.repeat(np.cumsum(n) - n, n)
         column, row = low[t, 0] + k % extent[t, 0], low[t, 1] + k // extent[t, 0]
+        t = part[t]  # [K] triangle of each candidate
         centre = np.stack([column, row], 1) + 0.5
         a, b, c = (corners[t, i] - centre for i in range(3))
         share = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1) / area[t, None]  # [K, 3] in the picture plane
@@ -207,8 +207,13 @@ def _cross(a, b):
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
-def _portions(count):
-    """Indices of the triangles with candidates, divided so that each portion has about PAIRS of them at most."""
-    used = np.flatnonzero(count)
-    ends = np.cumsum(count[used])
-    return np.split(used, np.flatnonzero(np.diff(ends // PAIRS)) + 1) if len(used) else []
+def _portions(lowest, highest, has_area, rows, height):
+    """Yields (low [K, 2], high [K, 2], triangles [K]): bands of so many rows, and in each the triangles that have
+    candidate pixels, divided so that a portion has about PAIRS of them at most. High is exclusive."""
+    for top in range(0, height, rows):
+        low, high = lowest.copy(), highest.copy()
+        low[:, 1], high[:, 1] = np.maximum(low[:, 1], top), np.minimum(high[:, 1], top + rows)
+        used = np.flatnonzero(((high - low) > 0).all(1) & has_area)
+        ends = np.cumsum((high - low)[used].prod(1))
+        for part in np.split(used, np.flatnonzero(np.diff(ends // PAIRS)) + 1) if len(used) else []:
+            yield low[part], high[part], part

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from losses.style_transfer import Samples, content_loss, feature_maps, layer_gains, sample, style_loss
+from losses.style_transfer import Samples, columns_at, content_loss, feature_maps, layer_gains, sample, style_loss
 
 from .camera import Camera
 from .guess import first_guess, material_shares, push_pull, seen_materials, smooth, soft_inside
@@ -186,11 +186,11 @@ def optimise_scale(problem, network, texture, weights, iterations, seed, on_step
     def loss_of(current):
         chosen = np.searchsorted(likely, random.random(POINTS), side="right").clip(max=len(likely) - 1)
         points = positions(problem.points[chosen], problem.start.shape[2:], device)
-        found = sample(feature_maps(network, current.contiguous(**layout)), points, gains)
+        found = columns_at(network, current.contiguous(**layout), points, gains)
         with torch.no_grad():
-            wanted = sample(content, points, gains).columns
+            wanted = sample(content, points, gains)
         terms[:] = (
-            content_loss(found.columns, wanted),
+            content_loss(found, wanted),
             style_loss(found, style, weights[0]),
             (render(current, problem.view) - problem.target).abs().mean(),
         )

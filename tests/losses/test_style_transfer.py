@@ -11,6 +11,8 @@ from torch.nn.functional import normalize
 from losses import style_transfer
 from losses.perceptual import PerceptualNetwork, VGGPerceptual
 from losses.style_transfer import (
+    Samples,
+    columns_at,
     content_loss,
     cosine_distance,
     euclidean_distance,
@@ -59,20 +61,25 @@ def test_equal_points_have_no_distance_and_a_finite_derivative():
     assert loss == 0 and torch.equal(torch.autograd.grad(loss, a)[0], torch.zeros_like(a))
 
 
+def as_samples(columns):
+    return Samples(columns, columns[:, :3])
+
+
 def test_content_is_the_mean_difference_of_all_cosines():
     a, b = points(8, 5, 0), points(8, 5, 1)
     distance = [1 - torch.nn.functional.cosine_similarity(x[:, None], x[None], dim=2) for x in (a, b)]
-    assert torch.allclose(content_loss(a, b), (distance[0] - distance[1]).abs().mean())
+    assert torch.allclose(content_loss(as_samples(a), as_samples(b)), (distance[0] - distance[1]).abs().mean())
     rotation = torch.linalg.qr(points(5, 5, 2))[0]
-    assert content_loss(a @ rotation, a) < 1e-12  # only relations among the points count
+    assert content_loss(as_samples(a @ rotation), as_samples(a)) < 1e-12  # only relations among the points count
 
 
 def test_moments_see_mean_and_covariance():
     a = points(500, 3, 0)
     b = (a - a.mean(0)) * 2 + a.mean(0)
+    a, b, moved = as_samples(a), as_samples(b), as_samples(a + 0.5)
     assert moment_distance(a, a) == 0
-    assert torch.allclose(moment_distance(a + 0.5, a), torch.tensor(0.5, dtype=torch.double))
-    assert torch.allclose(moment_distance(b, a), 3 * torch.cov(a.T).abs().mean())
+    assert torch.allclose(moment_distance(moved, a), torch.tensor(0.5, dtype=torch.double))
+    assert torch.allclose(moment_distance(b, a), 3 * torch.cov(a.columns.T).abs().mean())
 
 
 def test_opponent_keeps_lengths_and_puts_grey_first():
@@ -92,6 +99,45 @@ def test_samples_read_the_right_places():
     gained = sample(maps, where, layer_gains(maps))
     assert torch.equal(gained.colors, found.colors)  # colours keep their range
     assert torch.allclose(gained.columns[0, 0], picture.square().sum(1).mean() ** -0.5)
+
+
+def vgg_like():
+    """VGGPerceptual's forward pass with tapped layers of a few channels."""
+    network = torch.nn.Module()
+    widths = [(3, 4), (4, 4), 0, (4, 6), (6, 6), 0, (6, 5), (5, 5), (5, 5), 0, (5, 3), (3, 3), (3, 3), 0]
+    layers = []
+    for pair in [*widths, (3, 7), (7, 7), (7, 7)]:
+        conv = torch.nn.Conv2d(*(pair or (1, 1)), 3, padding=1)
+        layers += [conv, torch.nn.ReLU()] if pair else [torch.nn.MaxPool2d(2)]
+    network.trunk = torch.nn.Sequential(*layers)
+    network.shift, network.scale = torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1), torch.tensor(2.0)
+    return network
+
+
+@pytest.mark.parametrize("kind", ["own", "vgg"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_columns_and_their_derivative_equal_those_of_the_maps(kind, layout):
+    torch.manual_seed(0)
+    network = PerceptualNetwork([4, 8, 5], [1, 2, 1]) if kind == "own" else vgg_like()
+    network = network.double().requires_grad_(False).to(memory_format=layout)
+    picture = torch.randn(1, 3, 37, 50, dtype=torch.double).contiguous(memory_format=layout).requires_grad_()
+    special = torch.tensor([[-1.0, -1], [1, 1], [1, -1], [0.999, 0], [0, 0], [0, 0]], dtype=torch.double)
+    where = torch.cat([torch.rand(40, 2, dtype=torch.double) * 2 - 1, special])
+    maps = feature_maps(network, picture)
+    gains = [gain.detach() for gain in layer_gains(maps)]
+    expected, found = sample(maps, where, gains), columns_at(network, picture, where, gains)
+    assert torch.allclose(found.columns, expected.columns) and torch.allclose(found.colors, expected.colors)
+    weights = torch.randn_like(found.columns)
+    losses = [(x.columns * weights).sum() + x.colors.square().sum() for x in (found, expected)]
+    of_found, of_expected = (torch.autograd.grad(loss, picture)[0] for loss in losses)
+    assert torch.allclose(of_found, of_expected)
+
+
+def test_maps_are_the_networks_own():
+    torch.manual_seed(0)
+    network, picture = PerceptualNetwork([4, 8], [2, 1]), torch.randn(1, 3, 20, 24)
+    for ours, own in zip(feature_maps(network, picture)[1:], network.activations(picture), strict=True):
+        assert torch.equal(ours, own)
 
 
 def test_vgg_hypercolumns_have_the_papers_width():

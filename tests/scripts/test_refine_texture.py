@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from click import ClickException
 from click.testing import CliRunner
 from gltf import make_glb, png
 from PIL import Image
@@ -14,6 +15,7 @@ from relief import front_camera, make_relief, smooth_texture
 from alignment import read_picture
 from alignment.originals import encoded
 from jobs import texture as job
+from jobs.texture_case import check_mesh
 from machine.locks import only_run_in
 from scripts import refine_texture
 from texture import Mesh, read_model
@@ -167,6 +169,11 @@ def test_a_glb_brings_its_texture_and_goes_out_again(files, tmp_path):
     assert len(model.parts) == 2 and np.allclose(model.mesh.vertices[-len(mesh.vertices) :], mesh.vertices)
 
     (tmp_path / "bare.glb").write_bytes(make_glb([mesh]))
+    check_mesh(tmp_path / "head.glb")  # what project.py asks before its long run
+    check_mesh(tmp_path / "bare.glb", files["texture"])
+    for path, complaint in (("bare.glb", "brings no texture"), ("none.glb", "no such file")):
+        with pytest.raises(ClickException, match=complaint):
+            check_mesh(tmp_path / path)
     result = call(given | {"mesh": tmp_path / "bare.glb"}, tmp_path / "bare")
     assert result.exit_code == 1 and "brings no texture; give one with --texture" in result.output
     result = call(files | {"mesh": tmp_path / "bare.glb"}, tmp_path / "bare", "--rounds", "1", "--iterations", "1")

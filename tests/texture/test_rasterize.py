@@ -8,7 +8,7 @@ import torch
 from relief import front_camera, make_relief, smooth_texture
 from scipy.ndimage import map_coordinates
 
-from texture import Mesh, draw, read_camera, read_mesh, render, view_of
+from texture import Mesh, draw, rasterize, read_camera, read_mesh, render, view_of
 from texture.rasterize import draw_texels, picture_of, render_picture
 
 
@@ -84,6 +84,29 @@ def test_shared_case_equals_its_render(case0):
     expected = np.asarray(Image.open(case0 / "rendered.png").convert("RGB")).astype(float)
     error = np.abs(render_picture(mesh, camera, texture) - expected)
     assert error.mean() < 0.05 and np.quantile(error, 0.999) <= 4
+
+
+def test_portions_change_nothing_and_bound_the_pairs(relief, monkeypatch):
+    """Bands of one row and of all rows; two triangles over the whole grid take no more at once than many small ones."""
+    quad = Mesh(np.array([[0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 1.0]]), np.array([[0, 1, 2], [1, 3, 2]]),
+                np.array([[0, 0], [1, 0], [0, 1], [1, 1.0]]))  # fmt: skip
+    whole = [draw_texels(quad, 64, 96), draw(relief, front_camera(96, right=20))]
+    seen, portions = [], rasterize._portions
+
+    def counting(*args):
+        for low, high, part in portions(*args):
+            seen.append(int((high - low).prod(1).sum()))
+            yield low, high, part
+
+    monkeypatch.setattr(rasterize, "_portions", counting)
+    for pairs in (50, 500, 5000):
+        monkeypatch.setattr(rasterize, "PAIRS", pairs)
+        seen.clear()
+        for expected, found in zip(
+            whole, [draw_texels(quad, 64, 96), draw(relief, front_camera(96, right=20))], strict=True
+        ):
+            assert np.array_equal(found.face, expected.face) and np.array_equal(found.weights, expected.weights)
+        assert max(seen) <= 2 * max(pairs, 96)
 
 
 def test_nearer_surface_hides_the_farther(relief, camera):
