@@ -30,14 +30,13 @@ import project
 project.main(sys.argv[3:])
 """
 WHILE_INVERTED = [  # what the second picture's folder gets, in this order
-    ("before", "b/face0_inversion.png"),
     ("after", "b/face0_w_plus.npz"),
     ("before", "b/inversion.json"),
     ("after", "b/inversion.json"),
     ("before", "b/composite.png"),
     ("before", "b/report.json"),
 ]
-WHILE_FINISHED = [("after", "b/face0_mask.png"), ("after", "b/composite.png"), ("before", "b/report.json")]
+WHILE_FINISHED = [("after", "b/composite.png"), ("before", "b/report.json")]
 
 
 def killed(moment, target, *arguments):
