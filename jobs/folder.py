@@ -33,7 +33,7 @@ class Options:
 
     preset: object  # pipeline.Preset: schedule and finish
     name: str | None = None  # of the preset, None = changed
-    faces: str | int = "all"  # which of a picture: "all", "largest" or an index
+    faces: str | int | tuple = "all"  # which of a picture: "all", "largest", an index or several
     given: Callable = nothing_given  # path -> landmarks or quad that replace the detector (inputs.given_faces)
     init: Path | None = None  # file of latents to start from
     sequence: bool = False  # the pictures are frames
@@ -56,12 +56,14 @@ class Report:
         return 0 if not self.failed else 1 if self.failed < len(self.pictures) else 2
 
 
-def run(pictures, out, bundle, options, *, workers=1):
+def run(pictures, out, bundle, options, *, workers=1, on_step=None):
     """Do all `pictures`, [(path, name)], and write OUT/NAME/..., report.json, sheet.png and results.html.
 
-    workers: threads that read and align the next pictures meanwhile. Of several processes each does its share, and the
-    first writes what is about the whole. Returns the Report (of the process's own share in the others). Raises
-    ClickException where another run is at work in `out`, or it cannot be written.
+    workers: threads that read and align the next pictures meanwhile. on_step(path, faces, step, lpips [N]) is called
+    after every step of a picture with that many faces; what it raises ends the run, which the next one goes on with. Of
+    several processes each does its share, and the first writes what is about the whole. Returns the Report (of the
+    process's own share in the others). Raises ClickException where another run is at work in `out`, or it cannot be
+    written.
     """
     from machine import processes
     from machine.locks import Busy, only_run_in
@@ -74,14 +76,14 @@ def run(pictures, out, bundle, options, *, workers=1):
                 remove_unfinished(out)
             (out / f".process{rank}.json").unlink(missing_ok=True)  # of a run that was killed
             processes.wait_for_all()
-            return all_pictures(pictures, out, bundle, options, workers)
+            return all_pictures(pictures, out, bundle, options, workers, on_step)
     except Busy as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:  # of what is written about the whole
         raise click.ClickException(cannot_write(error, out)) from error
 
 
-def all_pictures(pictures, out, bundle, options, workers):
+def all_pictures(pictures, out, bundle, options, workers, watch=None):
     """What `run` does once the folder is ours."""
     from tqdm import tqdm
 
@@ -120,7 +122,7 @@ def all_pictures(pictures, out, bundle, options, workers):
             entry = finished(out / name, prints[path])
             if entry is None:
                 entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
-                entry |= one_picture(path, out / name, entry, bundle, work, aligned, made_with[path], bar)
+                entry |= one_picture(path, out / name, entry, bundle, work, aligned, made_with[path], bar, watch)
             if "error" not in entry:
                 work.keep(out / name, entry)
             bar.n = work.steps(index + 1)
@@ -144,7 +146,7 @@ def all_pictures(pictures, out, bundle, options, workers):
     return report
 
 
-def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
+def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar, watch=None):
     """One picture into its folder, with `entry` and what it says beyond that: "error", or "notes", "composite" and
     "faces"."""
     from alignment import AlignmentError, PictureError
@@ -155,6 +157,8 @@ def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
     def on_step(step, lpips):
         bar.update()
         bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
+        if watch is not None:
+            watch(path, len(found), step, lpips)
 
     try:
         picture, found = aligned(path)
