@@ -1,6 +1,7 @@
 """What the page's buttons, taps and sliders do. Every method of Actions that layout.py binds gets the values of its
 inputs and the gradio.Request, by which the session is known, and returns updates by name (`Page.update`)."""
 
+import hashlib
 import html
 import queue
 import shutil
@@ -99,11 +100,18 @@ class Actions:
 
     # -- the slow half
 
-    def make_real(self, everything, request):
-        """Invert the picture, or all of the session that are not yet; yields the page on the way."""
+    def make_real(self, request):
+        """Invert the picture; yields the page on the way."""
         session = self.session(request)
+        yield from self.make(session, [session.item])
+
+    def make_all(self, request):
+        """Invert all pictures that are not done yet."""
+        session = self.session(request)
+        yield from self.make(session, list(session.items))
+
+    def make(self, session, items):
         session.cancelled.clear()
-        items = session.items if everything else [session.item]
         for item in [item for item in items if item is not None and item.made != item.job(self.settings)]:
             if not item.hand and not item.wanted:
                 remedy = "switch one on" if item.faces else "place a square around one"
@@ -160,7 +168,8 @@ class Actions:
                     path.write_bytes(facts[0])
                     yield {"portrait": str(path)}
                 elif kind == "step" and (facts[0] <= 1 or time.monotonic() - done > 0.25):
-                    started, done = started or time.monotonic(), time.monotonic()
+                    done = time.monotonic()
+                    started = done if facts[0] <= 1 else started  # the first step takes long
                     yield {"status": progress(item.title, *facts, done - started)}
         finally:
             if thread.is_alive():  # the browser is gone
@@ -205,9 +214,7 @@ class Actions:
             self.quick.call("finish", self.as_set(item), 0, str(before), str(after))
         except Refused as error:
             return {"status": said([str(error)], "problem")}
-        recent = sorted(item.served.glob("after-*"), key=lambda path: path.stat().st_mtime)
-        for old in recent[:-3]:
-            old.unlink(missing_ok=True)
+        keep_latest(item.served, "after-*")
         return {"slider": (str(before), str(after))}
 
     def as_set(self, item):
@@ -285,11 +292,11 @@ class Actions:
         elif not item.faces and item.corner:
             x, y = item.corner
             squares = [([(x, y), (x, y + 9), (x + 9, y + 9), (x + 9, y)], "", True)]
-        image = drawing.with_squares(item.served / "seen.jpg", squares, scale)
-        path = item.served / f"faces-{time.monotonic_ns()}.jpg"
-        for old in sorted(item.served.glob("faces-*"))[:-1]:
-            old.unlink(missing_ok=True)
-        image.save(path, quality=90)
+        drawn = hashlib.sha256(repr(squares).encode()).hexdigest()[:12]  # the same squares are the same file
+        path = item.served / f"faces-{drawn}.jpg"
+        if not path.is_file():
+            drawing.with_squares(item.served / "seen.jpg", squares, scale).save(path, quality=90)
+            keep_latest(item.served, "faces-*")
         labels = [f"Face {i + 1}" for i in range(len(item.faces))]
         on = [label for i, label in enumerate(labels) if i in item.wanted]
         return {"seen": str(path), "faces": (labels, on), "hand": (not item.faces, item.hand)}
@@ -318,6 +325,13 @@ class Actions:
 ALL = "All faces"
 
 
+def keep_latest(folder, pattern, count=4):
+    """Remove all files of a pattern but the latest, which a browser may be about to fetch."""
+    files = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+    for old in files[:-count]:
+        old.unlink(missing_ok=True)
+
+
 def face_of(whose):
     return None if whose in (None, ALL) else int(whose.split()[1]) - 1
 
@@ -334,8 +348,10 @@ def said(lines, kind="note"):
 def progress(title, done, steps, lpips, seconds):
     """A bar with words: how far, how long yet, how close."""
     words = f"{html.escape(title)}: step {done} of {steps}"
-    if done > 2:
+    if done >= steps:
+        words = f"{html.escape(title)}: putting it into the picture"
+    elif done > 2:
         words += f", about {seconds / (done - 1) * (steps - done):.0f} s left"
     if lpips is not None:
-        words += f", LPIPS {lpips:.3f}"
+        words += f" (LPIPS {lpips:.3f})"
     return f'<p role="status">{words}</p><progress aria-label="{words}" max="{steps}" value="{done}"></progress>'

@@ -12,8 +12,8 @@ def with_squares(path, squares, scale):
 
     image = Image.open(path).convert("RGB")
     draw = ImageDraw.Draw(image)
-    width = max(round(max(image.size) / 250), 2)
-    font = ImageFont.load_default(size=max(image.size) / 28)
+    width = max(round(max(image.size) / 180), 2)
+    font = ImageFont.load_default(size=max(image.size) / 18)
     for quad, label, on in squares:
         points = [(x * scale, y * scale) for x, y in quad]
         colour = ON if on else OFF

@@ -1,5 +1,7 @@
 """What is on the page: gradio's components, and which of them call which action."""
 
+import inspect
+
 import gradio as gr
 
 from .actions import ALL
@@ -42,10 +44,10 @@ def page(actions):
                         for name in ("Left", "Top", "Side")
                     )
                 c["preset"] = gr.Radio(label="How it is made", choices=PRESETS, value="fast")
+                c["go"] = gr.Button("Make it real", variant="primary", elem_id="go")
                 with gr.Row():
-                    c["go"] = gr.Button("Make it real", variant="primary", elem_id="go", min_width=120)
-                    c["go_all"] = gr.Button("Make all real", elem_id="go-all", min_width=120)
-                    c["cancel"] = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel", min_width=90)
+                    c["go_all"] = gr.Button("Make all real", elem_id="go-all", min_width=120, visible=False)
+                    c["cancel"] = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel", min_width=90)
                 c["status"] = gr.HTML(label="Progress", elem_id="status")
                 c["portrait"] = gr.Image(
                     label="The portrait, while it is found", interactive=False, buttons=[], visible=False,
@@ -62,10 +64,15 @@ def page(actions):
                 )  # fmt: skip
                 c["whose"] = gr.Radio(label="The sliders act on", choices=[ALL], value=ALL, visible=False)
                 with gr.Row():
-                    c["strength"] = gr.Slider(0, 1.5, 1, step=0.05, label="Strength: how far the change goes", elem_id="strength")
-                    c["detail"] = gr.Slider(0, 1, 1, step=0.05, label="Detail: how much of the picture's own is kept",
-                                            elem_id="detail")  # fmt: skip
-                c["blend"] = gr.Radio(BLENDS, value="harmonized", label="Blend: how the face joins the picture", elem_id="blend")
+                    c["strength"] = gr.Slider(
+                        0, 1.5, 1, step=0.05, label="Strength: how far the change goes", elem_id="strength"
+                    )
+                    c["detail"] = gr.Slider(
+                        0, 1, 1, step=0.05, label="Detail: how much of the picture's own is kept", elem_id="detail"
+                    )
+                c["blend"] = gr.Radio(
+                    BLENDS, value="harmonized", label="Blend: how the face joins the picture", elem_id="blend"
+                )
                 c["warnings"] = gr.HTML(label="Look at twice", elem_id="warnings")
                 with gr.Row():
                     save = gr.Button("Download the picture", elem_id="save")
@@ -78,14 +85,17 @@ def page(actions):
 
         def bound(action, generator=False):
             """The action as gradio calls it: values in, {component: update} out."""
-            if generator:
-                def call(*values, request: gr.Request):
-                    for update in action(*values, request):
-                        yield components(c, update)
-            else:
-                def call(*values, request: gr.Request):
-                    return components(c, action(*values, request))
-            call.__annotations__ = {"request": gr.Request}
+
+            def call(*values):
+                return components(c, action(*values))
+
+            def calls(*values):
+                for update in action(*values):
+                    yield components(c, update)
+
+            call = calls if generator else call
+            call.__signature__ = inspect.signature(action)
+            call.__annotations__ = {"request": gr.Request}  # gradio puts it where this is asked for
             return call
 
         outputs = list(dict.fromkeys(c.values()))
@@ -104,8 +114,8 @@ def page(actions):
         for number in numbers:
             number.change(bound(actions.place), numbers, **quietly)
         c["preset"].input(bound(actions.change_preset), c["preset"], **quietly)
-        for button, everything in ((c["go"], False), (c["go_all"], True)):
-            button.click(bound(lambda request, e=everything: actions.make_real(e, request), generator=True), None, **quietly)
+        for button, make in ((c["go"], actions.make_real), (c["go_all"], actions.make_all)):
+            button.click(bound(make, generator=True), None, **quietly)
         c["cancel"].click(bound(actions.cancel), None, **quietly)
         c["whose"].input(bound(actions.whose), c["whose"], **quietly)
         for control in sliders[1:]:
@@ -127,6 +137,7 @@ def components(c, update):
     for name, value in update.items():
         if name == "titles":
             out[c["titles"]] = gr.update(choices=value[0], value=value[1], visible=len(value[0]) > 1)
+            out[c["go_all"]] = gr.update(visible=len(value[0]) > 1)
         elif name == "faces":
             out[c["faces"]] = gr.update(choices=value[0], value=value[1], visible=bool(value[0]))
         elif name == "hand":
@@ -138,7 +149,7 @@ def components(c, update):
             out |= {c[n]: value[n] for n in ("strength", "detail", "blend")}
         elif name == "busy":
             out |= {c[n]: gr.update(interactive=not value) for n in ("go", "go_all")}
-            out[c["cancel"]] = gr.update(interactive=value)
+            out[c["cancel"]] = gr.update(visible=value)
         elif name in ("seen", "portrait", "animation"):
             out[c[name]] = gr.update(value=value, visible=value is not None)
         else:

@@ -119,6 +119,7 @@ def run(networks, job, on_step=None):
     with inside(job.folder):
         pictures = find_pictures([Path(name) for name in job.inputs])
         pictures = natural_order(pictures) if job.sequence else pictures
+        folder.check_writable("out")
         report = folder.run(pictures, "out", networks.bundle, options, on_step=on_step)
     done = [entry for entry in report.pictures if "error" not in entry]
     if not done:
