@@ -12,7 +12,7 @@ import click
 
 
 @click.command(help=__doc__, context_settings={"max_content_width": 110})
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on; 0.0.0.0 = the whole network.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on; 0.0.0.0: the network.")
 @click.option("--port", default=7860, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
     "--weights",
@@ -30,7 +30,7 @@ def main(host, port, weights, device):
     try:
         serve(host, port, weights, device, announce=click.echo)
     except OSError as error:
-        raise click.ClickException(f"{host}:{port}: {error}; give another --port or --host") from error
+        raise click.ClickException(f"{host}:{port}: {error.strerror or error}; give another --port or --host") from error
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ was given."""
 import atexit
 import os
 import signal
+import socket
 import threading
 
 MOST_BYTES = 64 * 2**20  # of one upload
@@ -47,12 +48,21 @@ class Guard:
 
 
 def serve(host, port, weights, device, announce=print):
-    """Serve the page until the process is ended. weights: folder or None; announce: called with lines for the user."""
+    """Serve the page until the process is ended. weights: folder or None; announce: called with lines for the user.
+    Raises OSError where that address cannot be served on."""
     from .sessions import Sessions
+
+    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+        pass
 
     sessions = Sessions()
     atexit.register(sessions.remove)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):  # the second is ignored where a shell started us in the background
+        signal.signal(number, stop)
     os.environ |= {"GRADIO_TEMP_DIR": str(sessions.uploads), "GRADIO_ANALYTICS_ENABLED": "False",
                    "HF_HUB_OFFLINE": "1"}  # fmt: skip
     import tempfile
@@ -97,10 +107,10 @@ def serve(host, port, weights, device, announce=print):
     except KeyboardInterrupt:
         announce("ending")
     finally:
-        blocks.close(verbose=False)
         for worker in (quick, slow):
             worker.close()
         sessions.remove()
+        blocks.close(verbose=False)
 
 
 def warm(worker, announce):

@@ -4,8 +4,8 @@
     ROOT/served/RANDOM/         of that session what its browser is shown and given
     ROOT/served/...             uploads, before they are taken over
 
-ROOT is a temporary folder, removed on exit; a session's folders go an hour after it was last used, or some minutes after
-its tab was closed.
+ROOT is a temporary folder, removed on exit; a session's folders go an hour after it was last used, or some minutes
+after its tab was closed.
 """
 
 import secrets

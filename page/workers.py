@@ -19,7 +19,7 @@ class Worker:
         self.settings = weights, device
         self.one_at_a_time = threading.Lock()
         self.context = multiprocessing.get_context("spawn")
-        self.process = None
+        self.process, self.closed = None, False
 
     def start(self):
         """Let the process start, if there is none."""
@@ -40,6 +40,8 @@ class Worker:
         Cancelled.
         """
         with self.one_at_a_time:
+            if self.closed:
+                raise Refused("the page is being ended")
             self.start()
             self.stop_asked.clear()
             try:
@@ -67,6 +69,7 @@ class Worker:
                 ) from error
 
     def close(self):
+        self.closed = True
         if self.process is not None:
             self.process.terminate()
             self.process.join(5)
