@@ -30,7 +30,8 @@ def main(host, port, weights, device):
     try:
         serve(host, port, weights, device, announce=click.echo)
     except OSError as error:
-        raise click.ClickException(f"{host}:{port}: {error.strerror or error}; give another --port or --host") from error
+        reason = error.strerror or error
+        raise click.ClickException(f"{host}:{port}: {reason}; give another --port or --host") from error
 
 
 if __name__ == "__main__":

@@ -26,12 +26,11 @@ class Worker:
         if self.process is not None and self.process.is_alive():
             return
         self.connection, theirs = self.context.Pipe()
-        self.stop_asked = self.context.Event()
-        self.process = self.context.Process(
-            target=serve, args=(theirs, self.stop_asked, *self.settings), daemon=True, name="lifelike worker"
-        )
+        stops, self.stop = self.context.Pipe(duplex=False)
+        self.process = self.context.Process(target=serve, args=(theirs, stops, *self.settings), daemon=True)
         self.process.start()
         theirs.close()
+        stops.close()
 
     def call(self, task, *arguments, on_event=None, cancelled=None):
         """What tasks.<task>(networks, emit, *arguments) returns. on_event(*event): of what it emits meanwhile.
@@ -43,12 +42,11 @@ class Worker:
             if self.closed:
                 raise Refused("the page is being ended")
             self.start()
-            self.stop_asked.clear()
             try:
                 self.connection.send((task, arguments))
                 while True:
                     if cancelled is not None and cancelled.is_set():
-                        self.stop_asked.set()
+                        self.stop.send(True)
                     if not self.connection.poll(0.1):
                         continue
                     kind, *content = self.connection.recv()
@@ -75,8 +73,9 @@ class Worker:
             self.process.join(5)
 
 
-def serve(connection, stop_asked, weights, device):
-    """The process: tasks in, events and results out, until the other end is gone."""
+def serve(connection, stops, weights, device):
+    """The process: tasks in, events and results out, until the other end is gone. stops: what comes there ends the
+    task."""
     import signal
     import traceback
 
@@ -90,7 +89,7 @@ def serve(connection, stop_asked, weights, device):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends us
 
     def emit(*event):
-        if stop_asked.is_set():
+        if stops.poll():
             raise Cancelled
         connection.send(("event", *event))
 
@@ -98,6 +97,8 @@ def serve(connection, stop_asked, weights, device):
     while True:
         try:
             task, arguments = connection.recv()
+            while stops.poll():  # meant for the task before, which had ended
+                stops.recv()
         except (EOFError, OSError):
             return
         try:
