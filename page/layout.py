@@ -14,6 +14,17 @@ STYLE = """
 #line textarea { font-family: monospace; font-size: .85rem }
 @media (max-width: 640px) { .gradio-container { padding: .4rem !important } }
 """
+# gradio gives pictures no words for those who do not see them
+HEAD = """<script>
+const words = {
+  seen: "the picture with numbered squares around its faces", portrait: "the portrait, while it is found",
+  slider: "the picture, before and after", animation: "the sequence, before and after, playing",
+};
+new MutationObserver(() => {
+  for (const [id, text] of Object.entries(words))
+    for (const image of document.querySelectorAll(`#${id} img`)) if (image.alt !== text) image.alt = text;
+}).observe(document, {childList: true, subtree: true});
+</script>"""
 FONTS = [gr.themes.Font(name) for name in ("system-ui", "sans-serif")]
 THEME = gr.themes.Default(primary_hue="green", font=FONTS, font_mono=[gr.themes.Font("monospace")])
 PRESETS = [("fast", "fast"), ("best: slower, closer to the person", "best"), ("paper: the published method", "paper")]

@@ -72,7 +72,7 @@ def serve(host, port, weights, device, announce=print):
     from starlette.middleware import Middleware
 
     from .actions import Actions
-    from .layout import STYLE, THEME, page
+    from .layout import HEAD, STYLE, THEME, page
     from .workers import Worker
 
     quick, slow = Worker(weights, device), Worker(weights, device)
@@ -97,6 +97,7 @@ def serve(host, port, weights, device, announce=print):
         app_kwargs={"middleware": [Middleware(Guard, hosts=hosts)], "docs_url": None, "redoc_url": None},
         theme=THEME,
         css=STYLE,
+        head=HEAD,
     )
     announce(f"open {address}  (Ctrl+C ends it)")
     sessions.sweep_forever()

@@ -1,5 +1,6 @@
 """The page in a real browser, as a designer uses it."""
 
+import base64
 import io
 import time
 import zipfile
@@ -22,7 +23,7 @@ LABELLED = """[...document.querySelectorAll('input, textarea, select, button, pr
   const box = control.getBoundingClientRect();
   if (!box.width || !box.height) return false;
   return !(control.labels?.length || control.getAttribute('aria-label') || control.getAttribute('aria-labelledby')
-    || control.title || control.innerText?.trim() || control.closest('label'));
+    || control.title || control.innerText?.trim() || control.closest('label') || control.querySelector('img[alt]:not([alt=""])'));
 }).map(control => control.outerHTML)"""
 
 
@@ -44,8 +45,6 @@ def fetched(page, address):
         f"fetch({address!r}).then(a => a.arrayBuffer()).then(b => btoa([...new Uint8Array(b)]"
         ".map(c => String.fromCharCode(c)).join('')))"
     )
-    import base64
-
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(page.value(script)))).convert("RGB")).astype(int)
 
 
@@ -98,6 +97,7 @@ def test_two_browsers_see_their_own(served, one_face, no_face, tmp_path):
         one.until("!!document.querySelector('#seen img')", 120)
         drop(other, no_face)
         other.until("document.body.innerText.includes('no face was found')", 120)
+        other.until("!!document.querySelector('#seen img')", 120)
         sources = [page.value("document.querySelector('#seen img').src") for page in (one, other)]
         assert urlsplit(sources[0]).path.split("/")[-3] != urlsplit(sources[1]).path.split("/")[-3]
         assert "no face" not in one.value("document.body.innerText")

@@ -78,7 +78,7 @@ def test_an_event_cannot_name_a_file_of_the_machine(served):
     for path in (str(ROOT / "samples" / "avatar05_portrait.png"), "/etc/passwd"):
         file = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
         body = {"data": [[file], False], "fn_index": upload, "session_hash": "thief"}
-        assert status(f"{served.address}gradio_api/queue/join", data=json.dumps(body).encode()) in (200, 400, 403, 422)
+        assert status(f"{served.address}gradio_api/queue/join", data=json.dumps(body).encode()) == 200  # it was heard
         time.sleep(1)
     taken = [path for path in root.rglob("*") if path.name in ("avatar05_portrait.png", "passwd")]
     assert not taken
