@@ -66,7 +66,7 @@ def page(actions):
                 )  # fmt: skip
             with gr.Column(scale=2, min_width=300):
                 c["slider"] = gr.ImageSlider(
-                    label="Before and after: drag the line, zoom with wheel or fingers", interactive=False,
+                    label="Before and after", interactive=False,
                     type="filepath", buttons=["fullscreen"], max_height=820, elem_id="slider",
                 )  # fmt: skip
                 c["animation"] = gr.Image(

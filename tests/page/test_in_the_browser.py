@@ -23,7 +23,8 @@ LABELLED = """[...document.querySelectorAll('input, textarea, select, button, pr
   const box = control.getBoundingClientRect();
   if (!box.width || !box.height) return false;
   return !(control.labels?.length || control.getAttribute('aria-label') || control.getAttribute('aria-labelledby')
-    || control.title || control.innerText?.trim() || control.closest('label') || control.querySelector('img[alt]:not([alt=""])'));
+    || control.title || control.innerText?.trim() || control.closest('label')
+    || control.querySelector('img[alt]:not([alt=""])'));
 }).map(control => control.outerHTML)"""
 
 
