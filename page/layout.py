@@ -129,9 +129,10 @@ def page(actions):
             button.click(bound(make, generator=True), None, **quietly)
         c["cancel"].click(bound(actions.cancel), None, **quietly)
         c["whose"].input(bound(actions.whose), c["whose"], **quietly)
+        quickly = quietly | {"outputs": [c[name] for name in ("slider", "line", "status", "warnings")]}
         for control in sliders[1:]:
-            moved = control.input(bound(actions.move), sliders, trigger_mode="always_last", **quietly)
-            moved.then(bound(actions.judge), None, trigger_mode="always_last", **quietly)
+            moved = control.input(bound(actions.move), sliders, trigger_mode="always_last", **quickly)
+            moved.then(bound(actions.judge), None, trigger_mode="always_last", **quickly)
         save.click(bound(actions.composite), None, **quietly).then(None, js=FETCH % "#composite")
         save_all.click(bound(actions.everything), None, **quietly).then(None, js=FETCH % "#archive")
 
