@@ -68,7 +68,7 @@ class Actions:
     def tap(self, point, request):
         """A tap on the picture: a face on or off, or a corner of the square where there is no face."""
         item = self.session(request).item
-        if item is None:
+        if item is None or item.sequence:
             return {}
         x, y = (value / self.scale(item) for value in point)
         if not item.faces:
@@ -79,14 +79,15 @@ class Actions:
                 side = max(abs(x - item.corner[0]), abs(y - item.corner[1]))
                 item.hand, item.corner = tuple(round(v, 1) for v in (left, top, max(side, 16))), None
             return self.shown(self.session(request))
-        if not item.sequence:
-            hit = [i for i, face in enumerate(item.faces) if drawing.inside(face["quad"], x, y)]
-            item.wanted ^= set(hit[-1:])
+        hit = [i for i, face in enumerate(item.faces) if drawing.inside(face["quad"], x, y)]
+        item.wanted ^= set(hit[-1:])
         return self.faces_of(item) | self.line_of(item)
 
     def place(self, left, top, side, request):
         """The square by its numbers."""
         item = self.session(request).item
+        if item is None or item.faces or item.sequence:
+            return {}
         if None not in (left, top, side) and side >= 16:
             item.hand = (float(left), float(top), float(side))
         return self.faces_of(item) | self.line_of(item)
@@ -113,7 +114,7 @@ class Actions:
     def make(self, session, items):
         session.cancelled.clear()
         for item in [item for item in items if item is not None and item.made != item.job(self.settings)]:
-            if not item.hand and not item.wanted:
+            if not item.hand and not item.wanted and not item.sequence:
                 remedy = "switch one on" if item.faces else "place a square around one"
                 yield {"status": said([f"{item.title}: no face; {remedy}"], "problem")}
                 continue
@@ -211,7 +212,7 @@ class Actions:
         """Before and after, as the item is set."""
         before, after = item.served / "before.jpg", item.served / f"after-{item.moves}.jpg"
         try:
-            self.quick.call("finish", self.as_set(item), 0, str(before), str(after))
+            self.quick.call("finish", self.as_set(item), item.number, str(before), str(after))
         except Refused as error:
             return {"status": said([str(error)], "problem")}
         keep_latest(item.served, "after-*")
@@ -232,7 +233,7 @@ class Actions:
 
     def judged(self, item):
         try:
-            warnings = self.quick.call("judge", self.as_set(item), 0)
+            warnings = self.quick.call("judge", self.as_set(item), item.number)
         except Refused as error:
             return {"status": said([str(error)], "problem")}
         lines = []
@@ -252,7 +253,7 @@ class Actions:
         target = item.served / f"{Path(item.names[0]).stem}-real"
         try:
             job = self.as_set(item)
-            return {"composite": self.quick.call("composite", job, 0, str(target))}
+            return {"composite": self.quick.call("composite", job, item.number, str(target))}
         except Refused as error:
             return {"status": said([str(error)], "problem")}
 
@@ -278,7 +279,9 @@ class Actions:
         update = {"titles": (titles_of(session), titles_of(session)[session.current]), "preset": item.preset}
         update |= self.faces_of(item) | self.sliders_of(item, None) | self.line_of(item)
         notes = [*item.notes, *(note for face in item.faces for note in face["notes"])]
-        if not item.faces:
+        if not item.faces and item.sequence:
+            notes.append("no face was found in the first frame")
+        elif not item.faces:
             notes.append("no face was found: tap two corners of a square around it, or write its numbers")
         update |= {"notes": said(notes) if notes else "", "warnings": ""}
         return update | (self.finished(item) | self.animation_of(item) if item.results else {"slider": None})
@@ -297,9 +300,9 @@ class Actions:
         if not path.is_file():
             drawing.with_squares(item.served / "seen.jpg", squares, scale).save(path, quality=90)
             keep_latest(item.served, "faces-*")
-        labels = [f"Face {i + 1}" for i in range(len(item.faces))]
+        labels = [] if item.sequence else [f"Face {i + 1}" for i in range(len(item.faces))]
         on = [label for i, label in enumerate(labels) if i in item.wanted]
-        return {"seen": str(path), "faces": (labels, on), "hand": (not item.faces, item.hand)}
+        return {"seen": str(path), "faces": (labels, on), "hand": (not item.faces and not item.sequence, item.hand)}
 
     def sliders_of(self, item, index):
         faces = sorted(item.wanted) if item.faces else [0]

@@ -81,6 +81,11 @@ class Item:
             ),
         )
 
+    @property
+    def number(self):
+        """Of the picture that is shown: the first that was done."""
+        return self.outputs.index(self.results["entries"][0]["output"])
+
     def of_face(self, index):
         """The finish of one face, or of all (None)."""
         return self.finish | self.per_face.get(index, {})
@@ -97,6 +102,7 @@ class Session:
     served: Path
     items: list = field(default_factory=list)
     current: int = 0
+    count: int = 0  # of all that were ever added
     cancelled: threading.Event = field(default_factory=threading.Event)  # of the task that runs
     used: float = 0.0
     left: float | None = None  # when its tab was closed
@@ -107,13 +113,16 @@ class Session:
 
     def add(self, paths, titles, sequence):
         """Copy uploads into the session; returns the new Items, one a picture, or one of a sequence."""
-        stems = output_names([Path(title) for title in titles])
+        stems = [safe_name(Path(title).stem) for title in titles]  # each picture has a folder of its own
+        if sequence:
+            stems = output_names([Path(title) for title in titles])
         names = [f"{stem}{Path(title).suffix.lower()}" for stem, title in zip(stems, titles, strict=True)]
         pairs = list(zip(paths, names, strict=True))
         groups = [pairs] if sequence else [[pair] for pair in pairs]
         added = []
         for group in groups:
-            folder = self.folder / str(len(self.items) + 1)
+            self.count += 1
+            folder = self.folder / str(self.count)
             inside = folder / "frames" if sequence else folder
             inside.mkdir(parents=True)
             for path, name in group:
@@ -121,7 +130,7 @@ class Session:
             inputs = ("frames",) if sequence else (group[0][1],)
             files = tuple(f"frames/{name}" for _, name in group) if sequence else inputs
             title = f"sequence of {len(group)} frames" if sequence else safe_name(group[0][1])
-            served = self.served / str(len(self.items) + 1)
+            served = self.served / str(self.count)
             served.mkdir(parents=True)
             item = Item(folder, served, title, inputs, files, sequence)
             self.items.append(item)

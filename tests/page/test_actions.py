@@ -68,6 +68,15 @@ def test_a_broken_file_is_named(actions, tmp_path, somebody, content, words):
     assert not actions.session(somebody).items
 
 
+def test_a_broken_file_among_others(actions, one_face, tmp_path, somebody):
+    broken = tmp_path / "avatar one.tif"
+    broken.write_bytes(b"II*\0broken")
+    page = actions.drop([str(broken), str(one_face)], False, somebody)
+    assert "avatar one.tif" in page["status"] and page["titles"][0] == ["1. avatar one.png"]
+    page = actions.drop([str(one_face)], False, somebody)
+    assert page["titles"] == (["1. avatar one.png", "2. avatar one.png"], "2. avatar one.png")
+
+
 def test_too_many_pixels(actions, tmp_path, somebody):
     Image.new("1", (8000, 6000)).save(tmp_path / "huge.png")
     page = actions.drop([str(tmp_path / "huge.png")], False, somebody)

@@ -84,6 +84,15 @@ def test_an_event_cannot_name_a_file_of_the_machine(served):
     assert not taken
 
 
+def test_a_large_upload_is_refused(served):
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    request = urllib.request.Request(f"{served.address}gradio_api/upload", data=head + bytes(65 * 2**20) + b"\r\n--x--")
+    request.add_header("Content-Type", "multipart/form-data; boundary=x")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    assert refused.value.code == 413 and b"maximum" in refused.value.read()
+
+
 def test_only_under_its_own_name(served):
     """Another page cannot reach this one through a name of its own (DNS rebinding)."""
     assert status(served.address, host="evil.example:7860") == 403
