@@ -17,7 +17,6 @@ class Job:
     faces: tuple | None = None  # the indices of those that are wanted; None = all
     quad: tuple | None = None  # 8 numbers, of a square that was placed by hand
     preset: str = "fast"
-    steps: int | None = None  # of Eq. 4, instead of the preset's
     finish: tuple = ()  # ((setting, value), ...) that are not the preset's
     per_face: tuple = ()  # ((index, setting, value), ...), sorted
     weights: str | None = None
@@ -30,18 +29,17 @@ def options_of(job):
 
     from jobs.folder import Options
     from jobs.inputs import given_faces
-    from pipeline.presets import chosen
+    from pipeline.presets import PRESETS
 
     settings, per_face = dict(job.finish), {}
     for index, name, value in job.per_face:
         per_face.setdefault(index, {})[name] = value
-    preset = chosen(job.preset, job.steps)
+    preset = PRESETS[job.preset]
     preset = replace(preset, finish=replace(preset.finish, **settings, per_face=per_face or None))
     faces = "all" if job.faces is None else job.faces[0] if len(job.faces) == 1 else job.faces
     pictures = [(Path(name), output) for name, output in zip(job.names, job.outputs, strict=True)]
     given = given_faces(None, job.quad, pictures)
-    name = job.preset if job.steps is None else None
-    return Options(preset=preset, name=name, faces=faces, given=given, sequence=job.sequence)
+    return Options(preset=preset, name=job.preset, faces=faces, given=given, sequence=job.sequence)
 
 
 def command_line(job):
@@ -58,8 +56,6 @@ def command_line(job):
     elif job.faces is not None:
         words += ["--faces", ",".join(map(str, job.faces))]
     words += ["--preset", job.preset]
-    if job.steps is not None:
-        words += ["--steps", str(job.steps)]
     for name, value in job.finish:
         words += [f"--{name}", _number(value)]
     for index, name, value in job.per_face:

@@ -1,6 +1,7 @@
 """The line that the page shows, and what project.py makes of it."""
 
 import shlex
+from pathlib import Path
 
 import click
 import pytest
@@ -31,8 +32,9 @@ def test_a_square_by_hand_and_frames():
     quad = (40.1, 30, 40.1, 170.7, 180.8, 170.7, 180.8, 30)
     job = Job("/x", ("a.png",), ("a.png",), ("a",), quad=quad)
     assert parsed(shlex.split(command_line(job))[2:])["quad"] == quad
-    assert options_of(job).given(None)["quad"].ravel().tolist() == list(quad)
-    frames = Job("/x", ("frames",), ("frames/1.png", "frames/2.png"), ("1", "2"), sequence=True, weights="w", device="cpu")
+    assert options_of(job).given(Path("a.png"))["quad"].ravel().tolist() == list(quad)
+    names = ("frames/1.png", "frames/2.png")
+    frames = Job("/x", ("frames",), names, ("1", "2"), sequence=True, weights="w", device="cpu")
     said = parsed(shlex.split(command_line(frames))[2:])
     assert said["sequence"] and said["folder"] == "w" and said["device"] == "cpu"
 
