@@ -1,11 +1,12 @@
 # make demo: install, then make the sample pictures' faces real.    make test: install, then all tests.
+# make app: install with gradio, then serve the page for designers on this machine.
 # make tables: install, then all tables of docs/reproduction.md, small, on the avatars in DATA (20 minutes on 2 cores).
 PYTHON ?= python3
 DATA ?= ../shared/avatars
 TABLES ?= runs/tables
 BIN := .venv/bin
 
-.PHONY: demo test tables lint install
+.PHONY: demo app test tables lint install
 install: .venv/installed
 
 .venv/installed: setup.py
@@ -15,6 +16,13 @@ install: .venv/installed
 
 demo: install
 	$(BIN)/python project.py samples -o demo_out
+
+app: .venv/app
+	$(BIN)/python app.py
+
+.venv/app: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[app]"
+	touch $@
 
 test: install
 	$(BIN)/python -m pytest

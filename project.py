@@ -26,12 +26,25 @@ EXISTING = click.Path(dir_okay=False, path_type=Path)
 
 
 def which_faces(context, parameter, value):
-    """--faces: "all", "largest" or an index as a number."""
+    """--faces: "all", "largest", an index as a number or several as a tuple."""
     if value in ("all", "largest"):
         return value
-    if not value.isdecimal() or len(value) > 6:
-        raise click.BadParameter("write largest, all, or the index of a face (0 is the largest)")
-    return int(value)
+    numbers = value.split(",")
+    if not all(number.isdecimal() and len(number) <= 6 for number in numbers):
+        raise click.BadParameter("write largest, all, or the index of a face (0 is the largest), or several: 0,2")
+    return int(value) if len(numbers) == 1 else tuple(sorted({int(number) for number in numbers}))
+
+
+def face_settings(context, parameter, values):
+    """--face: {index: {setting: value}}, or None."""
+    kinds = {p.name: p.type for p in context.command.params if p.name in ("blend", "detail", "strength")}
+    settings = {}
+    for index, name, value in values:
+        if name not in kinds:
+            raise click.BadParameter(f"{name} is none of {', '.join(sorted(kinds))}")
+        value = kinds[name].convert(value, parameter, context)
+        settings.setdefault(index, {})[name] = value if name == "blend" else finite(context, parameter, value)
+    return settings or None
 
 
 def finite(context, parameter, value):
@@ -47,7 +60,7 @@ class InGroups(click.Command):
     groups = {
         "Find": ("faces", "landmarks", "quad", "sequence", "loop"),
         "Invert": ("preset", "steps", "init", "compiled"),
-        "Finish": ("blend", "detail", "strength", "portrait"),
+        "Finish": ("blend", "detail", "strength", "face", "portrait"),
         "Texture": ("mesh", "texture", "camera", "rounds"),
     }
 
@@ -80,7 +93,7 @@ class InGroups(click.Command):
     "--faces",
     default="all",
     show_default=True,
-    metavar="largest|all|INDEX",
+    metavar="largest|all|INDEX,...",
     callback=which_faces,
     help="Which faces of a picture; 0 is the largest.",
 )
@@ -141,6 +154,14 @@ class InGroups(click.Command):
     help="How far the change goes: 0 is the input, more than 1 exaggerates.  [default: the preset's]",
 )
 @click.option(
+    "--face",
+    type=(click.IntRange(0), str, str),
+    multiple=True,
+    metavar="INDEX SETTING VALUE",
+    callback=face_settings,
+    help="Another blend, detail or strength for one face: --face 1 strength 0.5",
+)
+@click.option(
     "--portrait",
     type=click.Path(path_type=Path),
     metavar="PATH",
@@ -182,6 +203,7 @@ def main(
     blend,
     detail,
     strength,
+    face,
     portrait,
     mesh,
     texture,
@@ -234,7 +256,7 @@ def main(
         device = str(processes.start(pick_device(device)))
         bundle = networks(folder, g_rendering, device, compiled)
         chosen_preset = chosen(preset, steps)
-        given_finish = {"blend": blend, "detail": detail, "strength": strength}
+        given_finish = {"blend": blend, "detail": detail, "strength": strength, "per_face": face}
         given_finish = {name: value for name, value in given_finish.items() if value is not None}
         chosen_preset = replace(chosen_preset, finish=replace(chosen_preset.finish, **given_finish))
         options = Options(

@@ -19,6 +19,7 @@ setup(
                 "losses",
                 "machine",
                 "metrics",
+                "page",
                 "pipeline",
                 "postprocess",
                 "scripts",
@@ -31,7 +32,7 @@ setup(
             for tail in ("", ".*")
         ]
     ),
-    py_modules=["train", "project"],
+    py_modules=["train", "project", "app"],
     package_data={
         "weights": ["demo/*.safetensors", "demo/*.json"],
         "stylegan2.ops": ["csrc/*"],
@@ -57,6 +58,7 @@ setup(
         "filelock",
     ],
     extras_require={
+        "app": ["gradio>=6,<7"],
         "test": [
             "pytest",
             "hypothesis",

@@ -36,7 +36,8 @@ class Found:
 def find_faces(pixels, which="all", landmarks=None, quad=None):
     """The faces of a picture, uint8 [H, W, 3], that are wanted, as `Found`, the largest first.
 
-    which: "all", "largest" or an index. landmarks: [float64 [68, 2], ...] or quad: [4, 2] take the detector's place.
+    which: "all", "largest", an index or a tuple of them. landmarks: [float64 [68, 2], ...] or quad: [4, 2] take the
+    detector's place.
     Raises AlignmentError when there is no such face, or no memory to look for it.
     """
     turned = 0
@@ -58,10 +59,11 @@ def find_faces(pixels, which="all", landmarks=None, quad=None):
     found = [Found(index, *face, turned) for index, face in enumerate(faces)]
     if which == "all":
         return found
-    index = 0 if which == "largest" else which
-    if index >= len(found):
-        raise AlignmentError(f"holds no face {index}; --faces counts from 0, the largest, to {len(found) - 1} here")
-    return [found[index]]
+    wanted = (0,) if which == "largest" else which if isinstance(which, tuple) else (which,)
+    last = max(wanted)
+    if last >= len(found):
+        raise AlignmentError(f"holds no face {last}; --faces counts from 0, the largest, to {len(found) - 1} here")
+    return [face for face in found if face.index in wanted]
 
 
 def read_landmarks(path):

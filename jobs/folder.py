@@ -34,7 +34,7 @@ class Options:
 
     preset: object  # pipeline.Preset: schedule and finish
     name: str | None = None  # of the preset, None = changed
-    faces: str | int = "all"  # which of a picture: "all", "largest" or an index
+    faces: str | int | tuple = "all"  # which of a picture: "all", "largest", an index or several
     given: Callable = nothing_given  # path -> landmarks or quad that replace the detector (inputs.given_faces)
     init: Path | None = None  # file of latents to start from
     sequence: bool = False  # the pictures are frames
@@ -60,12 +60,14 @@ class Report:
         return 0 if not self.failed else 1 if self.failed < len(self.pictures) else 2
 
 
-def run(pictures, out, bundle, options, *, workers=1):
+def run(pictures, out, bundle, options, *, workers=1, on_step=None):
     """Do all `pictures`, [(path, name)], and write OUT/NAME/..., report.json, sheet.png and results.html.
 
-    workers: threads that read and align the next pictures meanwhile. Of several processes each does its share, and the
-    first writes what is about the whole. Returns the Report (of the process's own share in the others). Raises
-    ClickException where another run is at work in `out`, or it cannot be written.
+    workers: threads that read and align the next pictures meanwhile. on_step(path, faces, step, lpips [N]) is called
+    after every step of a picture with that many faces; what it raises ends the run, which the next one goes on with. Of
+    several processes each does its share, and the first writes what is about the whole. Returns the Report (of the
+    process's own share in the others). Raises ClickException where another run is at work in `out`, or it cannot be
+    written.
     """
     from machine import processes
     from machine.locks import Busy, only_run_in
@@ -78,14 +80,14 @@ def run(pictures, out, bundle, options, *, workers=1):
                 remove_unfinished(out)
             (out / f".process{rank}.json").unlink(missing_ok=True)  # of a run that was killed
             processes.wait_for_all()
-            return all_pictures(pictures, out, bundle, options, workers)
+            return all_pictures(pictures, out, bundle, options, workers, on_step)
     except Busy as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:  # of what is written about the whole
         raise click.ClickException(cannot_write(error, out)) from error
 
 
-def all_pictures(pictures, out, bundle, options, workers):
+def all_pictures(pictures, out, bundle, options, workers, watch=None):
     """What `run` does once the folder is ours."""
     from tqdm import tqdm
 
@@ -121,14 +123,14 @@ def all_pictures(pictures, out, bundle, options, workers):
     bar = tqdm(total=total, unit="step", dynamic_ncols=True, disable=rank > 0, mininterval=often)
     waiting = [path for path, name in work.pictures if finished(out / name, prints[path]) is None]
     if options.sequence and waiting:
-        invert_all(out, bundle, work, made_with, workers, bar)
+        invert_all(out, bundle, work, made_with, workers, bar, watch)
     with bar, read_ahead(waiting, work.search, workers) as aligned:
         for index, (path, name) in enumerate(work.pictures):
             bar.set_description(shown(name, 24))
             entry = finished(out / name, prints[path])
             if entry is None:
                 entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
-                entry |= one_picture(path, out / name, entry, bundle, work, aligned, made_with[path], bar)
+                entry |= one_picture(path, out / name, entry, bundle, work, aligned, made_with[path], bar, watch)
             bar.n = max(bar.n, work.steps(index + 1))
             bar.refresh()
             entries.append(entry)
@@ -150,13 +152,13 @@ def all_pictures(pictures, out, bundle, options, workers):
     return report
 
 
-def invert_all(out, bundle, work, made_with, workers, bar):
+def invert_all(out, bundle, work, made_with, workers, bar, watch):
     """The inversions of all frames of a sequence, into their folders."""
     with read_ahead([path for path, _ in work.pictures], work.search, workers) as aligned:
         for index, (path, name) in enumerate(work.pictures):
             bar.set_description(shown(name, 24))
             try:
-                work.keep(path, inverted_one(path, out / name, bundle, work, aligned, made_with[path], bar))
+                work.keep(path, inverted_one(path, out / name, bundle, work, aligned, made_with[path], bar, watch))
             except Exception as error:
                 said(error, path, out / name)  # raises it where it is none of the picture's
                 work.problems[path] = error  # finishing it will say so
@@ -164,7 +166,7 @@ def invert_all(out, bundle, work, made_with, workers, bar):
             bar.refresh()
 
 
-def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
+def inverted_one(path, folder, bundle, work, aligned, made_with, bar, watch):
     """The Inverted of a picture, which lies in its folder then."""
     from pipeline.kept import keep, kept
     from weights.files import remove_unfinished
@@ -173,6 +175,8 @@ def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
         bar.update()
         if lpips is not None:
             bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
+        if watch is not None:
+            watch(path, len(found), step, lpips)
 
     picture, found = aligned(path)
     if folder.is_dir():
@@ -184,13 +188,13 @@ def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
     return inverted
 
 
-def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
+def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar, watch=None):
     """One picture into its folder, with `entry` and what it says beyond that: "error", or "notes", "composite" and
     "faces"."""
     from pipeline import finish_picture
 
     try:
-        inverted = inverted_one(path, folder, bundle, work, aligned, made_with, bar)
+        inverted = inverted_one(path, folder, bundle, work, aligned, made_with, bar, watch)
         notes = [*inverted.picture.notes, *inverted.found[0].notes, *work.notes.get(path, [])]
         for note in notes:
             bar.write(shown(f"{path}: {note}"))

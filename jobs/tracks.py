@@ -34,7 +34,7 @@ def frame_times(paths):
 def follow(seen, which="all"):
     """Faces of T frames, lists of Found, [] where none, -> tracks, one {frame number: Found} a face.
 
-    which: "all", "largest" or an index: the faces that tracks begin with. Short tracks are left out.
+    which: "all", "largest", an index or a tuple of them: the faces that tracks begin with. Short tracks are left out.
     """
     tracks = []
     for t, faces in enumerate(seen):
@@ -50,7 +50,8 @@ def follow(seen, which="all"):
         if which == "all":
             tracks += [{t: face} for j, face in enumerate(faces) if j not in used]
         elif not live:
-            tracks += [{t: face} for face in faces if face.index == (0 if which == "largest" else which)]
+            wanted = (0,) if which == "largest" else which if isinstance(which, tuple) else (which,)
+            tracks += [{t: face} for face in faces if face.index in wanted]
     shortest = min(SHORTEST, sum(map(bool, seen)))
     return [track for track in tracks if len(track) >= shortest]
 

@@ -22,6 +22,11 @@ class Finish:
     blend: str = "harmonized"  # of postprocess.compositing.BLENDS; "paper" is Eq. 5
     detail: float = 1.0  # d, 0 to 1: how much of what the generators do not draw is kept of the picture
     strength: float = 1.0  # s, 0 to 1, or up to 1.5 to exaggerate
+    per_face: dict | None = None  # {index of a face: {setting: value}}: what is another for this face
+
+    def of(self, index):
+        """The settings of one face."""
+        return replace(self, per_face=None, **(self.per_face or {}).get(index, {}))
 
 
 @dataclass(frozen=True)

@@ -145,14 +145,15 @@ def finish_picture(inverted, bundle, finish=None):
     from alignment import crop_face, to_rgb8
 
     finish = finish or Finish()
-    composite, placed = put_back(inverted, bundle, finish)
+    prepared = prepare(inverted, bundle, to_register(inverted, finish))
+    composite, placed = put_back(inverted, prepared, finish)
     pixels = to_rgb8(composite)
     size = inverted.crops.shape[1]
     finer = {"transform_size": 2 * size} if inverted.edited else {}  # as its crops were cut
     results = [crop_face(pixels, face.quad, size, **finer) for face in inverted.found]
     faces = [
         FaceResult(
-            measured=measure(inverted, i, placed[i], results[i], bundle, finish),
+            measured=measure(inverted, i, placed[i], results[i], bundle, finish.of(inverted.found[i].index)),
             crop=inverted.crops[i],
             inversion=inverted.reconstructions[i],
             portrait=inverted.portraits[i],
@@ -175,62 +176,88 @@ class Placed:
     mask: object  # uint8 [H, W]
 
 
-def put_back(inverted, bundle, finish):
-    """(samples of the form of picture.original.samples, [Placed, one a face]): the portraits in their picture."""
+@dataclass(frozen=True)
+class Prepared:
+    """One portrait before it is put into its picture: what strength, detail and blend do not change."""
+
+    place: object  # alignment.Registration
+    layers: object  # postprocess.compositing.Layers
+    worn: dict  # {class: share of the crop} of glasses and hats
+    hidden: float  # share of the face that something lies in front of
+
+
+def to_register(inverted, finish):
+    """(bool, one a face): are its features to be registered on those of the input? Where its detail is kept, they stay
+    where they are."""
+    settings = [finish.of(face.index) for face in inverted.found]
+    return tuple(one.blend != "paper" and not one.detail and not inverted.edited for one in settings)
+
+
+def prepare(inverted, bundle, registered):
+    """[Prepared, one a face]: register, and parse the portraits and what they will cover. registered: of
+    `to_register`."""
     import numpy as np
 
     from alignment import Registration, crop_face, register
     from alignment.tensors import to_tensor
-    from postprocess.compositing import composite
+    from postprocess.compositing import Layers
     from postprocess.masks import face_mask, in_front
     from postprocess.parsing import parse
-    from postprocess.restoration import difference, style_in
 
-    picture, crops, portraits, edited = inverted.picture, inverted.crops, inverted.portraits, inverted.edited
-    quads = [face.quad for face in inverted.found]
-
-    # Register the features on those of the input; where its detail is kept, they stay where they are
-    if finish.blend == "paper" or finish.detail or edited:
-        places = [Registration(quad, 0.0) for quad in quads]
-    else:
-        places = [register(*face) for face in zip(portraits, crops, quads, strict=True)]
+    picture, crops, portraits = inverted.picture, inverted.crops, inverted.portraits
+    faces = zip(portraits, crops, [face.quad for face in inverted.found], registered, strict=True)
+    places = [register(*face) if wanted else Registration(face[2], 0.0) for *face, wanted in faces]
     beneath = [
         crop_face(picture.pixels, place.quad, len(crop), transform_size=4 * len(crop)) if place.moved else crop
         for place, crop in zip(places, crops, strict=True)
     ]
-
-    # Parse the portraits, and what they will cover
     labels = parse(bundle.parser, to_tensor(portraits, bundle.device)).cpu().numpy()  # [N, R, R]
     under = parse(bundle.parser, to_tensor(np.stack(beneath), bundle.device)).cpu().numpy()
-
-    # Composite, the largest face last so that it lies on top
-    samples, placed = picture.original.samples, []
-    for i in reversed(range(len(quads))):
-        change = None if inverted.differences is None else style_in(inverted.differences[i], face_mask(labels[i]))
-        if edited:
-            both = inverted.crops[i] + finish.detail * (inverted.reconstructions[i] - inverted.crops[i].astype(float))
-            change = difference(portraits[i], both)
-        samples, soft = composite(
-            samples,
-            portraits[i],
-            labels[i],
-            places[i].quad,
-            under[i],
-            finish.blend,
-            inverted.reconstructions[i],
-            1.0 if edited else finish.detail,
-            finish.strength,
-            inverted.foreign[i],
-            change,
-            recolour=not edited,
+    shape = picture.original.samples.shape[:2]
+    return [
+        Prepared(
+            place=places[i],
+            layers=Layers(
+                portraits[i],
+                labels[i],
+                places[i].quad,
+                shape,
+                under[i],
+                inverted.reconstructions[i],
+                inverted.foreign[i],
+                None if inverted.differences is None else inverted.differences[i],
+                recolour=not inverted.edited,
+            ),
+            worn=worn_shares(under[i]),
+            hidden=float(in_front(labels[i], under[i]).sum() / max(face_mask(labels[i]).sum(), 1)),
         )
+        for i in range(len(places))
+    ]
+
+
+def put_back(inverted, prepared, finish):
+    """(samples of the form of picture.original.samples, [Placed, one a face]): the portraits in their picture, the
+    largest last so that it lies on top. prepared: of `prepare`."""
+    import numpy as np
+
+    from postprocess.compositing import blended
+    from postprocess.restoration import difference
+
+    samples, placed = inverted.picture.original.samples, []
+    for i in reversed(range(len(prepared))):
+        ready, settings, change = prepared[i], finish.of(inverted.found[i].index), None
+        if inverted.edited:
+            crop = inverted.crops[i].astype(float)
+            change = difference(inverted.portraits[i], crop + settings.detail * (inverted.reconstructions[i] - crop))
+            settings = replace(settings, detail=1.0)
+        samples, soft = blended(samples, ready.layers, settings.blend, settings.detail, settings.strength, change)
         placed.append(
             Placed(
-                registration=edited["moves"][i]
-                if edited
-                else {"move": places[i].move, "refused": places[i].refused},
-                worn=worn_shares(under[i]),
-                hidden=float(in_front(labels[i], under[i]).sum() / max(face_mask(labels[i]).sum(), 1)),
+                registration=inverted.edited["moves"][i]
+                if inverted.edited
+                else {"move": ready.place.move, "refused": ready.place.refused},
+                worn=ready.worn,
+                hidden=ready.hidden,
                 mask=np.ceil(soft * 255).clip(0, 255).astype(np.uint8),  # 0 only where nothing changed
             )
         )

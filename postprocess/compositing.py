@@ -14,13 +14,16 @@ same seam. Blends:
                 Gangnet, A. Blake, "Poisson Image Editing", 2003, by OpenCV (8 bits)
 """
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from alignment import warp_to_picture
 
 from .harmonization import harmonize
 from .masks import face_mask, in_front, shows_hair, shows_skin
-from .restoration import change_of_style, restored
+from .restoration import change_of_style, restored, style_in
 
 BLENDS = ("harmonized", "paper", "poisson")
 EROSION = 0.015  # of the crop's side
@@ -50,44 +53,87 @@ def composite(
     quad's bounding box, every sample is that of `picture`, and so is alpha everywhere. detail 0, strength 1 and
     blend "paper" are Eq. 5 as the paper has it. Raises ValueError for another blend, or detail without reconstruction.
     """
+    layers = Layers(portrait, labels, quad, picture.shape[:2], under, reconstruction, foreign, recolour=recolour)
+    return blended(picture, layers, blend, detail, strength, change)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a processed crop brings to its picture, in the picture's pixels: what no setting changes, so that it can be
+    kept where settings are tried. Arguments as of `composite`."""
+
+    portrait: np.ndarray
+    labels: np.ndarray
+    quad: np.ndarray
+    shape: tuple  # (H, W) of the picture
+    under: np.ndarray | None = None
+    reconstruction: np.ndarray | None = None
+    foreign: np.ndarray | None = None
+    difference: np.ndarray | None = None  # [S, S, 3] in Oklab, in place of that of portrait and reconstruction
+    recolour: bool = True
+
+    @property
+    def side(self):
+        """Of the crop, in pixels of the picture."""
+        return float(np.linalg.norm(np.asarray(self.quad)[3] - np.asarray(self.quad)[0]))
+
+    @cached_property
+    def warped(self):
+        """(portrait [h, w, 3], {layer of mask: [h, w], 0 to 1}, (top, bottom, left, right) of the picture)."""
+        mask = face_mask(self.labels)
+        hairy, skin, hair, free = shows_hair(self.labels), np.zeros_like(mask), np.zeros_like(mask), mask
+        if self.under is not None:
+            free = mask & ~in_front(self.labels, self.under)
+            skin, hair = shows_skin(self.labels) & shows_skin(self.under), hairy & shows_hair(self.under)
+        known = np.ones(mask.shape) if self.foreign is None else 1 - self.foreign / np.float32(255)
+        layers = {"face": mask, "free": free, "fade": fade(len(mask)), "known": known}
+        layers |= {"skin": skin, "hair": hair, "hairy": hairy}
+        stack = np.dstack([self.portrait, *layers.values()]).astype(np.float32)  # [S, S, 10]
+        patch, box = warp_to_picture(stack, self.quad, self.shape)
+        masks = {name: np.ascontiguousarray(patch[..., 3 + i]) for i, name in enumerate(layers)}
+        return np.ascontiguousarray(patch[..., :3]), masks, box
+
+    @cached_property
+    def change(self):
+        """The change of style [h, w, 3] (restoration.py)."""
+        face, difference = face_mask(self.labels), self.difference
+        if difference is None:
+            change = change_of_style(self.portrait, self.reconstruction, face)  # [S, S, 3]
+        else:
+            change = style_in(difference, face)
+        return warp_to_picture(change, self.quad, self.shape)[0]
+
+
+def blended(picture, layers, blend="harmonized", detail=0.0, strength=1.0, change=None):
+    """`composite` of Layers; change: as there."""
     if blend not in BLENDS:
         raise ValueError(f"blend must be one of {', '.join(BLENDS)}, got {blend}")
-    if detail and reconstruction is None and change is None:
+    if detail and layers.reconstruction is None and layers.difference is None and change is None:
         raise ValueError("to keep detail of the picture, its reconstruction by g_rendering is needed")
-    mask = face_mask(labels)
-    hairy, skin, hair = shows_hair(labels), np.zeros_like(mask), np.zeros_like(mask)
-    if blend != "paper" and under is not None:
-        mask = mask & ~in_front(labels, under)
-        skin, hair = shows_skin(labels) & shows_skin(under), hairy & shows_hair(under)
-    stack = np.dstack([portrait, mask, fade(len(mask)), skin, hair, hairy]).astype(np.float32)  # [S, S, 8]
-    patch, (top, bottom, left, right) = warp_to_picture(stack, quad, picture.shape[:2])
-    new, mask = patch[..., :3], patch[..., 3]  # [h, w, 3], [h, w]
-    skin, hair, hairy = np.moveaxis(patch[..., 5:] > 0.5, 2, 0)  # [h, w] each
-    side = float(np.linalg.norm(np.asarray(quad)[3] - np.asarray(quad)[0]))
+    new, masks, (top, bottom, left, right) = layers.warped
+    mask, side = masks["face" if blend == "paper" else "free"], layers.side
 
     result = picture.copy()
     whole = np.zeros(picture.shape[:2], np.float32)
-    if patch.size == 0:
+    if new.size == 0:
         return result, whole
     samples = result[top:bottom, left:right]  # [h, w, C], a view
     old, opacity = _split(samples)  # float32 [h, w, 3] in 0 to 255, [h, w] in 0 to 1
     if detail:
-        change = change_of_style(portrait, reconstruction, face_mask(labels)) if change is None else change
-        known = np.ones(labels.shape) if foreign is None else 1 - foreign / np.float32(255)
-        change = warp_to_picture(np.dstack([change, known]).astype(np.float32), quad, picture.shape[:2])[0]  # [h, w, 4]
-        new = restored(old, new, change[..., :3], detail)
+        shift = layers.change if change is None else warp_to_picture(change, layers.quad, layers.shape)[0]  # [h, w, 3]
+        new = restored(old, new, shift, detail)
     soft = soften(mask, side) * opacity
     if blend != "paper":
-        soft *= patch[..., 4]
-    if blend == "harmonized" and recolour:
-        opaque = opacity > 0.5
-        new = harmonize(new, old, skin & opaque, hair & opaque, hairy, mask > 0.5, side)
+        soft *= masks["fade"]
+    if blend == "harmonized" and layers.recolour:
+        skin, hair = ((masks[name] > 0.5) & (opacity > 0.5) for name in ("skin", "hair"))
+        new = harmonize(new, old, skin, hair, masks["hairy"] > 0.5, mask > 0.5, side)
     elif blend == "poisson":
         new = clone(new, old, soft > 0)
-    share = strength * (1 + detail * (change[..., 3] * rising(mask, side) - 1)) if detail else strength
+    share = strength * (1 + detail * (masks["known"] * rising(mask, side) - 1)) if detail else strength
     weight = (share * soft)[..., None]  # [h, w, 1]
-    blended = _join(old + weight * (new - old), samples)
-    samples[...] = np.where(weight > 0, blended, samples)
+    joined = _join(old + weight * (new - old), samples)
+    samples[...] = np.where(weight > 0, joined, samples)
     whole[top:bottom, left:right] = soft
     return result, whole
 

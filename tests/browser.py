@@ -50,6 +50,7 @@ def opened(address, folder, width=1280, height=800, phone=False):
 class Page:
     def __init__(self, incoming, outgoing):
         self.incoming, self.outgoing, self.buffer, self.number, self.session = incoming, outgoing, b"", 0, None
+        self.events = []  # what the browser said by itself: {"method", "params"}, of domains that were enabled
 
     def call(self, method, session=True, seconds=60, **parameters):
         """Send a command and wait for its result."""
@@ -70,6 +71,7 @@ class Page:
             if answer.get("id") == self.number:
                 assert "error" not in answer, answer
                 return answer["result"]
+            self.events.append(answer)
 
     def show(self, address, folder, width, height, phone):
         tab = next(t for t in self.call("Target.getTargets", session=False)["targetInfos"] if t["type"] == "page")
@@ -114,6 +116,12 @@ class Page:
         )
         self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
         self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def files(self, selector, paths):
+        """Choose files in an <input type=file>, as if they were dropped on it."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
 
     def picture(self, path):
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
