@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from alignment.text import shown
+from weights.files import printable
 
 
 def named_paths(context, parameter, values):
@@ -13,11 +13,11 @@ def named_paths(context, parameter, values):
     found = {}
     for value in values:
         name, _, path = value.partition("=")
-        where = shown(f"{parameter.opts[0]} {value}" if isinstance(parameter, click.Option) else value)
+        where = printable(f"{parameter.opts[0]} {value}" if isinstance(parameter, click.Option) else value)
         if not (name and path):
             raise refusal(f"{where}: write it as {parameter.metavar.rstrip('.')}")
         if name in found:
-            raise refusal(f"{where}: the name {shown(name)} is that of {shown(found[name])}; choose another")
+            raise refusal(f"{where}: the name {printable(name)} is that of {printable(found[name])}; choose another")
         found[name] = Path(path)
     return found
 

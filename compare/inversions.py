@@ -12,10 +12,9 @@ from pathlib import Path
 
 import click
 
-from alignment.text import shown
 from jobs.inputs import find_pictures
 from jobs.results import fingerprint
-from weights.files import read_json, written_atomically
+from weights.files import printable, read_json, written_atomically
 
 from .systems import System, write_card
 
@@ -92,13 +91,13 @@ METHODS = OPTIMISATIONS | ENCODERS
 def aligned_pictures(folder):
     """[(path, name)] of a folder of aligned portraits; raises ClickException where there are none, or names clash."""
     if not Path(folder).is_dir():
-        raise click.ClickException(f"{shown(folder)}: no such folder; give a folder of aligned portraits")
+        raise click.ClickException(f"{printable(folder)}: no such folder; give a folder of aligned portraits")
     pictures = find_pictures([folder])
     for path, name in pictures:
         if name != path.stem:
             raise click.ClickException(
-                f"{shown(path)}: its results cannot have its name, which another picture, a report or a file system "
-                "claims; rename it"
+                f"{printable(path)}: its results cannot have its name, which another picture, a report or a file "
+                "system claims; rename it"
             )
     return pictures
 
@@ -115,7 +114,7 @@ def read_aligned(path, size=None):
     height, width = pixels.shape[:2]
     if height != width:
         raise PictureError(
-            f"{shown(path)}: {width} x {height} pixels, not an aligned square; align it first (project.py)"
+            f"{printable(path)}: {width} x {height} pixels, not an aligned square; align it first (project.py)"
         )
     if size in (None, width):
         return pixels
@@ -168,7 +167,7 @@ def invert_folder(inverter, pictures, out, bar=None):
                 for file, pixels in zip(_files(out, name), images, strict=True):
                     write_png(file, pixels)
             except (PictureError, OSError) as error:
-                entry["error"] = shown(error if str(path) in str(error) else f"{path}: {error}", 1000)
+                entry["error"] = printable(error if str(path) in str(error) else f"{path}: {error}", 1000)
                 if bar is not None:
                     bar.write(f"error: {entry['error']}")
             entries[name] = entry

@@ -18,10 +18,8 @@ from pathlib import Path
 
 import click
 
-from alignment.formats import PICTURE_SUFFIXES
-from alignment.text import one_line, shown
 from jobs.inputs import find_pictures
-from weights.files import read_json, written_atomically
+from weights.files import first_line, printable, read_json, written_atomically
 
 CARD = "system.json"
 
@@ -53,13 +51,13 @@ def read_system(folder, names):
     folder = Path(folder)
     if not folder.is_dir():
         remedy = "give the folder that a system wrote its results to"
-        raise click.ClickException(f"{shown(folder)}: no such folder; {remedy}")
+        raise click.ClickException(f"{printable(folder)}: no such folder; {remedy}")
     inputs = sorted(Path(name).name for name in names)
     stems = [Path(name).stem for name in inputs]
     for before, after in zip(inputs, inputs[1:], strict=False):
         if Path(before).stem == Path(after).stem:
             raise click.ClickException(
-                f"{shown(after)}: the input {shown(before)} has the same name; rename one of the two"
+                f"{printable(after)}: the input {printable(before)} has the same name; rename one of the two"
             )
     results, numbered = _results_folder(folder)
     pictures = [path for path, _ in find_pictures([results])]
@@ -69,20 +67,22 @@ def read_system(folder, names):
         found = {}
         for path in pictures:
             if path.stem in found and path.stem in stems:
-                other = shown(found[path.stem].name)
-                raise click.ClickException(f"{shown(path)}: {other} has the same name; remove one of the two")
+                other = printable(found[path.stem].name)
+                raise click.ClickException(f"{printable(path)}: {other} has the same name; remove one of the two")
             found[path.stem] = path
         found = {stem: found[stem] for stem in stems if stem in found}
     if not found:
         raise click.ClickException(
-            f"{shown(results)}: its pictures ({shown(pictures[0].name)}, ...) are named like none of the inputs "
-            f"({shown(', '.join(inputs[:1]))}, ...); name every result like its input"
+            f"{printable(results)}: its pictures ({printable(pictures[0].name)}, ...) are named like none of the "
+            f"inputs ({printable(', '.join(inputs[:1]))}, ...); name every result like its input"
         )
     return _read_card(folder), found
 
 
 def _results_folder(folder):
     """(where the pictures lie, are they numbered?) in a folder as a tool leaves it."""
+    from alignment.formats import PICTURE_SUFFIXES
+
     if (folder / "inversions").is_dir():
         return folder / "inversions", True
     if (folder / "inference_results").is_dir():
@@ -98,7 +98,7 @@ def _by_number(folder, paths, stems):
     numbers = {int(path.stem): path for path in paths if path.stem.isdecimal()}
     if len(numbers) != len(paths) or sorted(numbers) != list(range(1, len(stems) + 1)):
         raise click.ClickException(
-            f"{shown(folder)}: holds {len(paths)} pictures ({shown(paths[0].name)}, ...), not the numbers 1 to "
+            f"{printable(folder)}: holds {len(paths)} pictures ({printable(paths[0].name)}, ...), not the numbers 1 to "
             f"{len(stems)} of the sorted inputs; give the very folder of inputs that it was made from"
         )
     return {stem: numbers[index + 1] for index, stem in enumerate(stems)}
@@ -118,5 +118,5 @@ def _read_card(folder):
             raise ValueError("its seconds are no number")
         return system
     except (ValueError, TypeError) as error:
-        remedy = f"not the card of a system ({one_line(error)}); repair or remove it"
-        raise click.ClickException(f"{shown(path)}: {remedy}") from error
+        remedy = f"not the card of a system ({first_line(error)}); repair or remove it"
+        raise click.ClickException(f"{printable(path)}: {remedy}") from error

@@ -74,11 +74,11 @@ def train(config, out, assignments, processes, kimg):
     if processes > 1:
         launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
     sets = [part for assignment in assignments for part in ("--set", assignment)]
-    done = subprocess.run([*launcher, ROOT / "train.py", config, "--out", out, *sets])
-    if done.returncode:
-        raise click.ClickException(
-            f"{out}: its training ended with exit code {done.returncode}; see what it said above"
-        )
+    try:
+        subprocess.run([*launcher, ROOT / "train.py", config, "--out", out, *sets], check=True)
+    except subprocess.CalledProcessError as error:
+        said = f"its training ended with exit code {error.returncode}; see what it said above"
+        raise click.ClickException(f"{out}: {said}") from error
     return snapshot
 
 

@@ -79,7 +79,7 @@ def test_run_system_refuses(faces, encoder_file, tiny_bundle, tmp_path):
         (["psp", faces, "-o", tmp_path / "x", "--encoder", encoder_file, "--steps", 2], "one pass"),
         (["image2stylegan", faces, "-o", faces], "folder of the inputs"),
         (["e4e", faces, "-o", tmp_path / "x", "--encoder", encoder_file], "psp.pt: its encoder is a GradualStyle"),
-        (["psp", faces, "-o", tmp_path / "x", "--encoder", tmp_path / "no.pt"], "no.pt: cannot be read"),
+        (["psp", faces, "-o", tmp_path / "x", "--encoder", tmp_path / "no.pt"], "no.pt: no such weight file"),
     ):
         result = call(run_system.main, *arguments)
         assert result.exit_code in (1, 2) and said in result.output, result.output
