@@ -24,6 +24,7 @@ class TrainingConfig:
     g_real: str | None = None  # checkpoint: fine-tune its G_ema into g_rendering (Eq. 3); None = plain training
     init: str | None = None  # checkpoint of a plain run to start from; a smaller one is grown
     warm_start_kimg: float = 0  # plain training: first this many thousand pictures as an autoencoder
+    encoder_kimg: float = 0  # of them the first so many move the encoder only (a generator from `init` stays as it is)
     warm_start_kl: float = 1e-3  # its weight of the KL divergence, in nats
     reconstruction_weight: float = 0  # plain training: half of each batch is reconstructed from an encoder's w+
 
@@ -44,6 +45,7 @@ class TrainingConfig:
     batch_gpu: int | None = None  # pictures a process computes at a time; None = its whole part of the batch
     lr: float = 2e-3
     lr_rampdown: float = 0  # the last share of the run in which lr falls to 0, linearly
+    pairing: bool = False  # relativistic pairing loss in place of the logistic one
     r1_gamma: float = 10
     r1_interval: int = 16
     pl_weight: float = 2

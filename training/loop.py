@@ -203,7 +203,13 @@ class Run:
         w_plus = self._w_plus_of_batch(share, real)
         noise = share.noise(self.G)
         fake = self.G.synthesis(w_plus, noise=noise)
-        loss = adversarial.generator_loss(self.D(self._augmented(fake, share)))
+        fake_logits = self.D(self._augmented(fake, share))
+        if self.config.pairing:
+            with torch.no_grad():
+                real_logits = self.D(self._augmented(real, share))
+            loss = adversarial.pairing_loss(fake_logits, real_logits)
+        else:
+            loss = adversarial.generator_loss(fake_logits)
         statistics = {"loss_G": loss.item()}
         if self.config.reconstruction_weight and self.reconstruction is not None:
             half, w_avg = share.n // 2, self.G.mapping.w_avg
@@ -241,9 +247,13 @@ class Run:
             statistics[f"logits_{name}"] = logits.mean().item()
             statistics[f"signs_{name}"] = logits.sign().mean().item()
             statistics[f"spread_{name}"] = logits.std(correction=0).item()
+        if self.config.pairing:  # only differences of logits mean anything
+            statistics["signs_real"] = (real_logits - fake_logits).sign().mean().item()
+            loss = adversarial.pairing_loss(real_logits, fake_logits)
+        else:
+            loss = adversarial.discriminator_loss(real_logits, fake_logits)
         self.sign_sum += statistics["signs_real"]
         self.sign_count += 1
-        loss = adversarial.discriminator_loss(real_logits, fake_logits)
         return loss, statistics | {"loss_D": loss.item()}
 
     def _r1_loss(self, share, real):

@@ -47,6 +47,7 @@ def warm_start(run, images, out, received=(), progress=True):
             next_state += 1000 * config.snapshot_kimg
         if number:
             raise stopping.Stopped(number)
+        G.requires_grad_(position >= 1000 * config.encoder_kimg)
         torch.manual_seed(config.seed * 1_000_003 + position)
         share = Share(rank, world_size, config.batch, run.device)
         x = batch_at(images, position, config.batch, config.seed, config.mirror, share)
@@ -73,6 +74,8 @@ def warm_start(run, images, out, received=(), progress=True):
             for name, value in statistics.items():
                 writer.add_scalar(f"warm_start/{name}", value, position)
     bar.close()
+    if config.init:  # a discriminator that has been trained as one is the better start
+        return statistics
     state = run.D.state_dict()
     for name, tensor in network.encoder.trunk.state_dict().items():
         if state[name].shape == tensor.shape:
