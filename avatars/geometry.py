@@ -125,6 +125,21 @@ def components(faces, n):
     return np.array([find(i) for i in range(n)])
 
 
+def sample_faces(v, quads, n, rng, weight=None):
+    """Random points on a mesh. -> (points, normals)."""
+    quads = np.asarray(quads)
+    tri = np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]])
+    a, b, c = v[tri[:, 0]], v[tri[:, 1]], v[tri[:, 2]]
+    cross = np.cross(b - a, c - a)
+    area = np.linalg.norm(cross, axis=1)
+    normal = cross / (area[:, None] + 1e-12)
+    if weight is not None:
+        area = area * weight[tri].mean(1)
+    i = rng.choice(len(tri), n, p=area / area.sum())
+    r1, r2 = np.sqrt(rng.random(n))[:, None], rng.random(n)[:, None]
+    return (1 - r1) * a[i] + r1 * (1 - r2) * b[i] + r1 * r2 * c[i], normal[i]
+
+
 class Binding:
     """Carry loose points along with a surface: each point follows its nearest reference vertices."""
 

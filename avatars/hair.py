@@ -1,7 +1,7 @@
 """Hair, brows and lashes: built once on the average head, then carried over to every identity.
 
 A hairstyle is a shell (MakeHuman's mesh) plus strands that run over it. Growing strands is slow, so each variant is
-grown once on the average head, cached, and afterwards moved with the shell by `makehuman.Binding`.
+grown once on the average head, kept, and afterwards moved with the shell by a `Binding`.
 All points here are in Blender coordinates of the unposed head (metres, z up, face to -y).
 """
 
@@ -12,7 +12,8 @@ from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 from scipy import sparse
 
-from .geometry import Binding, compact, components, subdivision, to_blender
+from .brows import grow_brow, grow_lashes
+from .geometry import Binding, compact, components, sample_faces, subdivision, to_blender
 
 # mode: how strands run; fringe: width and height of the opening for the face (0: the shell leaves the face free)
 STYLES = {
@@ -29,21 +30,6 @@ STYLES = {
 }
 POINTS = 7  # per strand
 TAPER = np.array([1, 1, 1, 0.95, 0.85, 0.65, 0.3])
-
-
-def sample_faces(v, quads, n, rng, weight=None):
-    """Random points on a mesh. -> (points, normals)."""
-    quads = np.asarray(quads)
-    tri = np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]])
-    a, b, c = v[tri[:, 0]], v[tri[:, 1]], v[tri[:, 2]]
-    cross = np.cross(b - a, c - a)
-    area = np.linalg.norm(cross, axis=1)
-    normal = cross / (area[:, None] + 1e-12)
-    if weight is not None:
-        area = area * weight[tri].mean(1)
-    i = rng.choice(len(tri), n, p=area / area.sum())
-    r1, r2 = np.sqrt(rng.random(n))[:, None], rng.random(n)[:, None]
-    return (1 - r1) * a[i] + r1 * (1 - r2) * b[i] + r1 * r2 * c[i], normal[i]
 
 
 def opening(p, eyes, fringe):
@@ -227,87 +213,15 @@ class Hair:
         """-> Binding; 4 points per hair."""
         key = "brow", style, width
         if key not in self._strands:
-            points = self.mh.once(f"brow_{style}_{width}", lambda: self._grow_brow(style, width))
+            points = self.mh.once(
+                f"brow_{style}_{width}", lambda: grow_brow(self.mh, self.skin, self.skin_quads, style, width)
+            )
             self._strands[key] = Binding(points, self.skin)
         return self._strands[key]
-
-    def _grow_brow(self, style, width):
-        rng = np.random.default_rng(7)
-        p = self.mh.proxy(f"eyebrows/{style}")
-        v = to_blender(self.mh.fit(p, self.mh.average))
-        _, quads = subdivision(p["mesh"]["faces"], len(v))
-        m, _ = subdivision(p["mesh"]["faces"], len(v))
-        points, _ = sample_faces(m @ v, quads, 430, rng)
-        bvh = BVHTree.FromPolygons(self.skin.tolist(), self.skin_quads.tolist())
-        x = np.abs(v[:, 0])
-        x0, x1 = x.min(), x.max()
-        edges = np.linspace(x0, x1 + 1e-9, 15)
-        low, high = np.zeros(14), np.zeros(14)
-        for i in range(14):
-            s = (x >= edges[max(0, i - 1)]) & (x <= edges[min(14, i + 2)])
-            low[i], high[i] = (v[s, 2].min(), v[s, 2].max()) if s.any() else (low[i - 1], high[i - 1])
-        out = []
-        for p in points:
-            u = (abs(p[0]) - x0) / (x1 - x0)
-            b = min(13, int(u * 14))
-            mid, half = 0.5 * (low[b] + high[b]), 0.5 * (high[b] - low[b])
-            e = (p[2] - mid) / (half + 1e-4)
-            if abs(e) > 1.2 or u > 0.86 or (u < 0.14 and rng.random() > 0.25 + u * 5):
-                continue
-            mid += 0.0016 + 0.0036 * (1 - u) - 0.0012 * u  # MakeHuman's brows frown; lift them, the inner end most
-            taper = np.interp(u, (0, 0.12, 0.5, 0.86), (0.65, 1, 1, 0.5))
-            p = np.array([p[0], p[1], mid + e * (half * width * taper + 1e-4)])
-            sign = 1 if p[0] > 0 else -1
-            angle = np.radians(np.interp(u, [0, 0.25, 0.6, 1], [78, 45, 12, -18]) + rng.normal(0, 9) - e * 14)
-            length = np.interp(u, [0, 0.3, 0.7, 1], [0.0065, 0.0085, 0.008, 0.005]) * rng.uniform(0.7, 1.2)
-            for k in range(4):
-                hit, n, _, _ = bvh.find_nearest(Vector(p))
-                hit, n = np.array(hit), np.array(n)
-                out.append(hit + n * (0.0003 + 0.0005 * k / 3))
-                p = hit + np.array([sign * math.cos(angle), 0, math.sin(angle)]) * length / 3
-                angle -= 0.10
-        return np.array(out)
 
     def lashes(self):
         """-> Binding; 4 points per lash."""
         if "lash" not in self._strands:
-            points = self.mh.once("lashes", self._grow_lashes)
+            points = self.mh.once("lashes", lambda: grow_lashes(self.mh, self.eyes))
             self._strands["lash"] = Binding(points, self.skin)
         return self._strands["lash"]
-
-    def _grow_lashes(self):
-        rng = np.random.default_rng(11)
-        p = self.mh.proxy("eyelashes/eyelashes01")
-        v = to_blender(self.mh.fit(p, self.mh.average))
-        comp = components(p["mesh"]["faces"], len(v))
-        out = []
-        for k in set(comp):
-            idx = np.where(comp == k)[0]
-            c = self.eyes[0 if v[idx, 0].mean() > 0 else 1]
-            upper = v[idx, 2].mean() > c[2]
-            r, x = np.linalg.norm(v[idx] - c, axis=1), v[idx, 0]
-            edges = np.linspace(x.min(), x.max(), 17)
-            root, tip = [], []
-            for i in range(16):
-                s = np.where((x >= edges[i] - 1e-9) & (x <= edges[i + 1] + 1e-9))[0]
-                if len(s) >= 2:
-                    root.append(v[idx[s[np.argmin(r[s])]]])
-                    tip.append(v[idx[s[np.argmax(r[s])]]])
-            if len(root) < 4:
-                continue
-            root, tip = np.array(root), np.array(tip)
-            if not upper:  # at portrait resolutions lower lashes are only specks
-                continue
-            outer = 3.4 if v[idx, 0].mean() > 0 else 1.6  # keep away from the outer corner, where lashes cross
-            for _ in range(44):
-                q = rng.uniform(5 - outer, len(root) - 1 - outer)
-                i, f = int(q), q - int(q)
-                a, b = root[i] * (1 - f) + root[i + 1] * f, tip[i] * (1 - f) + tip[i + 1] * f
-                d = b - a
-                length = np.linalg.norm(d)
-                if length < 0.001:
-                    continue
-                d = d / length * min(length, 0.0068 if upper else 0.003) * rng.uniform(0.7, 1.05)
-                bend, side = np.array([0, 0, (1 if upper else -1) * 0.0018]), np.array([rng.normal(0, 0.0006), 0, 0])
-                out += [a, a + d * 0.35 + side * 0.2 - bend * 0.25, a + d * 0.7 + side * 0.6, a + d + side + bend * 0.5]
-        return np.array(out)

@@ -25,6 +25,7 @@ class TrainingConfig:
     init: str | None = None  # checkpoint of a plain run to start from; a smaller one is grown
     warm_start_kimg: float = 0  # plain training: first this many thousand pictures as an autoencoder
     encoder_kimg: float = 0  # of them the first so many move the encoder only (a generator from `init` stays as it is)
+    warm_start_size: int | None = None  # on pictures of this size, and blocks up to it; None = the resolution
     warm_start_kl: float = 1e-3  # its weight of the KL divergence, in nats
     reconstruction_weight: float = 0  # plain training: half of each batch is reconstructed from an encoder's w+
 
