@@ -60,7 +60,9 @@ def test_a_closed_tube_has_its_radius_everywhere():
 def test_a_hat_goes_over_the_head(kind):
     rng = np.random.default_rng(1)
     ball = rng.normal(size=(4000, 3))
-    ball *= 0.09 / np.linalg.norm(ball, axis=1, keepdims=True)  # a head of 9 cm radius, eyes at the height of its middle
+    ball *= 0.09 / np.linalg.norm(
+        ball, axis=1, keepdims=True
+    )  # a head of 9 cm radius, eyes at the height of its middle
     hat = accessories.Hat({"kind": kind, "height": 0.055}, np.array([0, -0.08, 0.0]), ball)
     dome = hat.vertices[: hat.COLUMNS * hat.ROWS]
     assert 0.092 < np.linalg.norm(dome, axis=1).min() and np.linalg.norm(dome, axis=1).max() < 0.105
