@@ -18,8 +18,7 @@ from stylegan2.layers import FullyConnectedLayer
 
 from .growth import grow
 
-
-ENCODER_SIZE = 64  # the encoder sees larger pictures reduced to this: enough to know who it is, at a quarter of the time
+ENCODER_SIZE = 64  # the encoder sees larger pictures reduced to this: enough to tell people apart, and cheap
 
 
 class Encoder(nn.Module):

@@ -88,7 +88,7 @@ def warm_start(run, images, out, received=(), progress=True):
 
 
 def up_to(G, resolution=None):
-    """A generator of a lower resolution that consists of the blocks of G (its mapping network is not in use) (None = G itself)."""
+    """A generator of a lower resolution made of the blocks of G (its mapping network is unused); G itself for None."""
     if resolution is None or resolution == G.img_resolution:
         return G
     smaller = Generator(**{**G.config, "img_resolution": resolution})

@@ -59,15 +59,13 @@ def position(file, counter):
 
 
 def until(config, out, device, end):
-    """Train to the end of `config` or of the time, with the state saved either way. Returns whether it got to its end."""
+    """Train to the end of `config` or of the time; the state is saved either way."""
     with alarm(end):
         try:
             train(config, out, device, progress=False)
-            return True
         except Stopped:
             if time.monotonic() < end:  # someone else's signal
                 raise
-            return False
 
 
 @contextmanager
