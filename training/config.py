@@ -22,7 +22,7 @@ class TrainingConfig:
 
     # Where the networks start
     g_real: str | None = None  # checkpoint: fine-tune its G_ema into g_rendering (Eq. 3); None = plain training
-    init: str | None = None  # checkpoint of a plain run to start from; a smaller one is grown
+    init: str | None = None  # checkpoint to start from: a plain run's (a smaller one is grown); fine-tuning: G_ema only
     warm_start_kimg: float = 0  # plain training: first this many thousand pictures as an autoencoder
     encoder_kimg: float = 0  # of them the first so many move the encoder only (a generator from `init` stays as it is)
     warm_start_size: int | None = None  # on pictures of this size, and blocks up to it; None = the resolution

@@ -332,7 +332,11 @@ def build_networks(config):
         start = stylegan2.checkpoints.load(config.g_real)
         g_real = start["G_ema"]
         check_sizes(config.g_real, g_real, config)
-        return copy.deepcopy(g_real), start["D"], g_real.eval().requires_grad_(False)
+        G = copy.deepcopy(g_real)
+        if config.init:
+            G = stylegan2.checkpoints.load(config.init)["G_ema"]
+            check_sizes(config.init, G, config)
+        return G, start["D"], g_real.eval().requires_grad_(False)
     widths = dict(
         channel_base=config.channel_base, channel_max=config.channel_max, num_fp16_res=config.num_fp16_res,
         conv_clamp=config.conv_clamp if config.num_fp16_res else None,
