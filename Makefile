@@ -20,15 +20,15 @@ test: install
 	$(BIN)/python -m pytest
 
 tables: .venv/tables
-	$(BIN)/python scripts/table_style_transfer.py --rendered $(DATA)/rendered --real $(DATA)/real --out $(TABLES)/style-transfer
-	$(BIN)/python scripts/table_datasets.py --out $(TABLES)/datasets
-	$(BIN)/python scripts/ablation_losses.py configs/demo_rendering128.yaml --out $(TABLES)/ablation-losses \
+	$(BIN)/python scripts/paper/table_style_transfer.py --rendered $(DATA)/rendered --real $(DATA)/real --out $(TABLES)/style-transfer
+	$(BIN)/python scripts/paper/table_datasets.py --out $(TABLES)/datasets
+	$(BIN)/python scripts/paper/ablation_losses.py configs/demo_rendering128.yaml --out $(TABLES)/ablation-losses \
 		--set kimg=0.3 --set data=$(DATA)/rendered --set exclude=$(DATA)/matched --set g_real=weights/demo/g_real.safetensors \
 		--set w_plus=null --processes 2 --count 96
-	$(BIN)/python scripts/benchmark_paired.py --data $(DATA) --out $(TABLES)/paired --ablation $(TABLES)/ablation-losses \
+	$(BIN)/python scripts/paper/benchmark_paired.py --data $(DATA) --out $(TABLES)/paired --ablation $(TABLES)/ablation-losses \
 		--count 12 --steps 60
-	$(BIN)/python scripts/ablation_framework.py --data $(DATA) --out $(TABLES)/paired --count 12 --steps 60
-	$(BIN)/python scripts/ablation_inversion.py $(TABLES)/paired/methods/input -o $(TABLES)/inversion
+	$(BIN)/python scripts/paper/ablation_framework.py --data $(DATA) --out $(TABLES)/paired --count 12 --steps 60
+	$(BIN)/python scripts/paper/ablation_inversion.py $(TABLES)/paired/methods/input -o $(TABLES)/inversion
 
 .venv/tables: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[tables]"

@@ -14,11 +14,15 @@ setup(
             for name in (
                 "alignment",
                 "avatars",
+                "compare",
                 "inversion",
                 "jobs",
                 "losses",
+                "machine",
                 "metrics",
+                "pipeline",
                 "postprocess",
+                "scripts",
                 "sketch",
                 "stylegan2",
                 "texture",
@@ -32,7 +36,7 @@ setup(
     package_data={
         "weights": ["demo/*.safetensors", "demo/*.json"],
         "stylegan2.ops": ["csrc/*"],
-        "jobs": ["user_study.html"],
+        "compare": ["study_page.html"],
     },
     install_requires=[
         "torch>=2.11",
@@ -54,7 +58,7 @@ setup(
         "filelock",
     ],
     extras_require={
-        "test": ["pytest", "ruff", "import-linter", "pooch", "rtree", "torch-fidelity>=0.4", "matplotlib"],
+        "test": ["pytest", "hypothesis", "ruff", "import-linter", "pooch", "rtree", "torch-fidelity>=0.4", "matplotlib"],
         "tables": ["matplotlib", "torch-fidelity>=0.4"],
         "download": ["pooch", "gdown"],
         "render": ["bpy==4.5.*; python_version == '3.11'"],  # Blender as a module: holds numpy below 2

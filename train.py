@@ -15,12 +15,14 @@ import click
 @click.option("--dry-run", is_flag=True, help="Print the configuration and what the run will need, and stop.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(config, out, overrides, dry_run, device):
+    from machine.device import pick_device
     from training.config import ConfigError, load_config
     from training.dataset import DatasetError
-    from weights import WeightsError, pick_device
+    from weights import WeightsError
 
     try:
         from training.loop import train
+        from training.replicas import ReplicaError
         from training.stopping import Stopped
 
         config = load_config(config, overrides)
@@ -34,6 +36,8 @@ def main(config, out, overrides, dry_run, device):
     except FloatingPointError as error:
         remedy = "lower lr, raise r1_gamma or use num_fp16_res=0; the last snapshot and state are as they were"
         raise click.ClickException(f"{out}: {error}; {remedy}") from error
+    except ReplicaError as error:
+        raise click.ClickException(f"{out}: {error}") from error
     except OSError as error:
         remedy = "make room or choose another --out; the same command then goes on from the last state written"
         raise click.ClickException(f"{error.filename or out}: {error.strerror or error}; {remedy}") from error

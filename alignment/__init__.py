@@ -10,16 +10,20 @@
 Coordinates are (x, y) in picture pixels with the centre of the first pixel at (0, 0).
 """
 
+from .arrays import as_picture
 from .crop import crop_face, crop_face_quickly, ffhq_quad, quad_side
-from .detect import AlignmentError, Face, detect_faces
+from .detect import AlignmentError, Face, detect_faces, detect_faces_turned
 from .faces import Found, find_faces, read_landmarks
-from .originals import Original, to_rgb8, write_original
+from .formats import PICTURE_SUFFIXES, PictureError, open_image
+from .originals import Original, write_original
 from .paste import paste_face, warp_to_picture
-from .pictures import Picture, PictureError, read_picture, write_png
+from .pictures import Picture, read_picture, write_png
 from .pose import yaw
 from .registration import Registration, register
+from .samples import to_rgb8
 
 __all__ = [
+    "PICTURE_SUFFIXES",
     "AlignmentError",
     "Face",
     "Found",
@@ -27,11 +31,14 @@ __all__ = [
     "Picture",
     "PictureError",
     "Registration",
+    "as_picture",
     "crop_face",
     "crop_face_quickly",
     "detect_faces",
+    "detect_faces_turned",
     "ffhq_quad",
     "find_faces",
+    "open_image",
     "paste_face",
     "quad_side",
     "read_landmarks",

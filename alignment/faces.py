@@ -11,26 +11,34 @@ from pathlib import Path
 import numpy as np
 
 from .crop import check_quad, ffhq_quad, quad_side
-from .detect import AlignmentError, detect_faces
+from .detect import AlignmentError, detect_faces_turned
 
 
 @dataclass(frozen=True)
 class Found:
     """One face to be replaced. index: 0 is the largest of the picture. box: (left, top, right, bottom) by the detector,
-    or None. quad: float64 [4, 2], its FFHQ square in picture pixels. landmarks: [68, 2] there, or None."""
+    or None. quad: float64 [4, 2], its FFHQ square in picture pixels, its first corner at the face's own top left.
+    landmarks: [68, 2] there, or None. turned: degrees, a multiple of 90, by which the face had to be turned for the
+    detector to see it, clockwise."""
 
     index: int
     box: tuple | None
     quad: np.ndarray
     landmarks: np.ndarray | None = None
+    turned: int = 0
+
+    @property
+    def notes(self):
+        return (f"the face lies turned by {self.turned} degrees; the result lies as it does",) if self.turned else ()
 
 
 def find_faces(pixels, which="all", landmarks=None, quad=None):
     """The faces of a picture, uint8 [H, W, 3], that are wanted, as `Found`, the largest first.
 
     which: "all", "largest" or an index. landmarks: [float64 [68, 2], ...] or quad: [4, 2] take the detector's place.
-    Raises AlignmentError when there is no such face.
+    Raises AlignmentError when there is no such face, or no memory to look for it.
     """
+    turned = 0
     if quad is not None:
         faces = [(None, check_quad(quad), None)]
     elif landmarks is not None:
@@ -38,11 +46,15 @@ def find_faces(pixels, which="all", landmarks=None, quad=None):
             ((None, ffhq_quad(points), points) for points in landmarks), key=lambda face: -quad_side(face[1])
         )
     else:
-        faces = [(face.box, ffhq_quad(face.landmarks), face.landmarks) for face in detect_faces(pixels)]
+        try:
+            detected, turned = detect_faces_turned(pixels)
+        except MemoryError as error:
+            raise AlignmentError("too large for the memory there is; reduce the picture first") from error
+        faces = [(face.box, ffhq_quad(face.landmarks), face.landmarks) for face in detected]
     if not faces:
         remedy = "use a picture with a frontal face of at least 40 pixels, or say where it is (--landmarks, --quad)"
-        raise AlignmentError(f"no face found; {remedy}")
-    found = [Found(index, *face) for index, face in enumerate(faces)]
+        raise AlignmentError(f"no face found, also with the picture turned; {remedy}")
+    found = [Found(index, *face, turned) for index, face in enumerate(faces)]
     if which == "all":
         return found
     index = 0 if which == "largest" else which

@@ -1,8 +1,9 @@
 """What a picture's file holds beyond the 8-bit RGB that the networks see, and how a changed picture is written alike.
 
-Kept: format, bit depth (8 and 16), alpha, colour profile, EXIF and the like. PNG, TIFF, BMP and WebP (written without
-loss) give back every sample as it was; JPEG is coded again with the tables of its file. What has no way back (CMYK,
-floating point, GIF, ...) becomes an 8-bit PNG.
+Kept: format, bit depth (8 and 16; TIFF: 32 and floating point, too), alpha, further channels, colour profile, EXIF and
+the like. PNG, TIFF, BMP and WebP (written without loss) give back every sample as it was; JPEG is coded again with the
+tables of its file. What has no way back (CMYK, GIF, ...) becomes a PNG. Metadata that cannot be written again, or makes
+a file that cannot be read again, is trimmed or dropped, and that is noted.
 """
 
 import io
@@ -13,60 +14,43 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, JpegImagePlugin
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from weights.files import written_atomically
 
-SUFFIXES = {  # Pillow's name of a format -> suffixes it goes by; the first stands in for any other
+from .formats import SUFFIXES, open_image, png_chunks
+from .samples import MODES, of_levels, swapped
+from .tiff import read_directory, tiff_bytes
+
+WRITTEN = {  # Pillow's name of a format -> suffixes it is written under; the first stands in for any other
     "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg"),
+    "JPEG": (".jpg", *(suffix for suffix in SUFFIXES["JPEG"] if suffix not in (".jpg", ".mpo"))),
     "MPO": (".jpg", ".jpeg"),  # JPEG with more pictures behind the first
-    "TIFF": (".tif", ".tiff"),
+    "TIFF": SUFFIXES["TIFF"],
     "WEBP": (".webp",),
     "BMP": (".bmp",),
 }
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+FORMAT_OF = {suffix: name for name, suffixes in WRITTEN.items() for suffix in suffixes if name != "MPO"}
 PNG_KEPT = (b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"pHYs", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
-EXIF_IFD, GPS_IFD, ORIENTATION = 34665, 34853, 0x0112
+PNG_HEADER = 8 + 25  # signature and IHDR: 12 bytes around 13
+EXIF_IFD, GPS_IFD, MAKER_NOTE, ORIENTATION = 34665, 34853, 37500, 0x0112
 # Description, maker, model, resolution, software, date, artist, host, copyright, XMP, IPTC, Photoshop, colour profile
 TIFF_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 700, 33723, 34377, 34675)
+LONGEST_EXIF = 65533  # bytes: what a JPEG segment holds
 
 
 @dataclass(frozen=True)
 class Original:
     """samples: uint8 or uint16 [H, W, C], upright, as the file holds them; C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB
-    and alpha (not premultiplied). suffix: of the format to write. extras: what else goes into such a file."""
+    and alpha (not premultiplied). suffix: of the format to write. metadata: {name: value}, what else goes into such a
+    file. settings: how its coder is called. numbers: (float or uint32 [H, W, C], value of white), what the samples were
+    made of. beside: [H, W, K], channels of no known meaning."""
 
     samples: np.ndarray
     suffix: str = ".png"
-    extras: dict = field(default_factory=dict)
-
-
-def read_original(path, image, pixels, deep, turn):
-    """The `Original` of a picture that Pillow has loaded.
-
-    pixels: uint8 [H, W, 3], what the networks see. deep: the file stores 16 bits a sample. turn: the transposition that
-    sets the stored samples upright, or None. Where the file's own samples cannot be kept, pixels take their place.
-    """
-    path = Path(path)
-    suffixes = SUFFIXES.get(image.format)
-    if suffixes is None:
-        return Original(pixels)
-    samples = (
-        _deep_samples(path) if deep else _plain_samples(image)
-    )  # [H', W', C] as stored; Pillow and OpenCV turn TIFF
-    if samples is None:
-        return Original(pixels)
-    if turn is not None:
-        bands = [Image.fromarray(np.ascontiguousarray(samples[..., c])) for c in range(samples.shape[2])]
-        samples = np.dstack([np.asarray(band.transpose(turn)) for band in bands])  # [H, W, C]
-    if samples.shape[:2] != pixels.shape[:2]:
-        return Original(pixels)
-    if np.array_equal(samples, pixels):
-        samples = pixels
-    suffix = path.suffix.lower() if path.suffix.lower() in suffixes else suffixes[0]
-    return Original(samples, suffix, _extras(path, image, suffixes[0]))
+    metadata: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
+    numbers: tuple | None = None
+    beside: np.ndarray | None = None
 
 
 def write_original(path, original, samples):
@@ -77,76 +61,99 @@ def write_original(path, original, samples):
     if samples.shape != original.samples.shape or samples.dtype != original.samples.dtype:
         raise ValueError(f"expected {original.samples.dtype} {list(original.samples.shape)}, got {samples.dtype} "
                          f"{list(samples.shape)}")  # fmt: skip
+    values = samples
+    if original.numbers is not None:
+        values = of_levels(samples, original.numbers)
+        same = (samples == original.samples).all(axis=2)  # [H, W]: nothing is rounded where nothing was changed
+        values[same] = original.numbers[0][same]
+    data = encoded(values, original.suffix, original.metadata, original.settings, original.beside)
     path = Path(f"{path}{original.suffix}")
     with written_atomically(path) as unfinished:
-        if path.suffix == ".png":
-            unfinished.write_bytes(_png(samples, original.extras.get("chunks", b"")))
-        elif path.suffix in SUFFIXES["TIFF"]:
-            unfinished.write_bytes(_tiff(samples, original.extras["tags"]))
-        else:
-            _pillow_image(samples).save(unfinished, **original.extras)
+        unfinished.write_bytes(data)
     return path
 
 
-def to_rgb8(samples):
-    """uint8 or uint16 [H, W, C] as in `Original` -> uint8 [H, W, 3], laid over white where it is transparent."""
-    if samples.dtype == np.uint8 and samples.shape[2] == 3:
-        return samples
-    if samples.dtype == np.uint16:
-        samples = (samples >> 8).astype(np.uint8)  # as Pillow reads 16 bits
-    over = _pillow_image(samples)
-    if samples.shape[2] in (2, 4):
-        over = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over.convert("RGBA"))
-    return np.asarray(over.convert("RGB"))
+def encoded(values, suffix, metadata, settings, beside=None):
+    """The bytes of a picture file; arguments as in `Original`. Raises whatever the coder raises."""
+    kind = FORMAT_OF[suffix]
+    if kind == "PNG":
+        return _png(values, b"".join(metadata.values()))
+    if kind == "TIFF":
+        return tiff_bytes(values, metadata, values.shape[2] in (2, 4), beside)
+    if kind == "BMP" and values.shape[2] == 4:
+        return _bmp(values)
+    file = io.BytesIO()
+    _pillow_image(values).save(file, format=kind, **metadata, **settings)
+    return file.getvalue()
 
 
-def _plain_samples(image):
-    """uint8 [H, W, C] of a loaded image of 8 bits or fewer; None when its colours are of another kind."""
-    mode = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}.get(image.mode, image.mode)
-    if mode not in MODES.values():
-        return None
-    if image.has_transparency_data and mode in ("L", "RGB"):  # one colour, or entries of the palette, are transparent
-        mode += "A"
-    samples = np.asarray(image.convert(mode))
-    return samples if samples.ndim == 3 else samples[..., None]
+def way_back(path, content, described):
+    """(suffix, metadata, settings, notes) of the file that a picture will be written as.
+
+    content: the file's bytes. described: the directory of a TIFF file, otherwise the loaded Pillow image.
+    """
+    kind = getattr(described, "format", "TIFF")
+    if kind not in WRITTEN:
+        return ".png", {}, {}, []
+    own = Path(path).suffix.lower()
+    suffix = own if own in WRITTEN[kind] else WRITTEN[kind][0]
+    settings, notes, damaged = {}, [], []
+    if kind == "PNG":
+        metadata, damaged = _kept_chunks(content)
+    elif kind == "TIFF":
+        metadata, damaged = _tiff_tags(described, content)
+    else:
+        metadata = {name: described.info[name] for name in ("icc_profile", "xmp") if described.info.get(name)}
+        exif = described.info.get("exif", b"")
+        if exif and not (upright := upright_exif(exif)):
+            damaged.append("EXIF")
+        elif exif:
+            metadata["exif"] = upright
+            if len(upright) > LONGEST_EXIF and kind in ("JPEG", "MPO"):
+                metadata["exif"] = _without_maker_note(upright)
+                notes.append("EXIF over 64 KiB: written without the camera maker's own note")
+        if kind == "WEBP":
+            settings = {"lossless": True, "exact": True}
+        elif kind in ("JPEG", "MPO"):
+            metadata |= {name: described.info[name] for name in ("dpi", "comment") if described.info.get(name)}
+            settings = {"qtables": described.quantization, "progressive": bool(described.info.get("progressive")),
+                        "subsampling": JpegImagePlugin.get_sampling(described)}  # fmt: skip
+    if damaged:
+        notes.append(f"damaged metadata dropped: {', '.join(damaged)}")
+    return suffix, metadata, settings, notes
 
 
-def _deep_samples(path):
-    """uint16 [H, W, C] of a PNG or TIFF file; None when OpenCV reads it otherwise."""
-    import cv2
+def sound(original):
+    """(`original`, or one without the metadata that makes no readable file, notes): tried on a picture of 16 x 16."""
+    channels = original.samples.shape[2]
+    values = original.samples if original.numbers is None else original.numbers[0]
+    tiny = np.zeros((16, 16, channels), values.dtype)
+    if _readable(tiny, original, original.metadata):
+        return original, []
+    if original.settings and not _readable(tiny, original, {}):  # JPEG with tables that nobody may write
+        changed = Original(original.samples, numbers=None, metadata={})
+        return changed, ["its coder's settings cannot be written again: becomes a PNG"]
+    kept, dropped = {}, []
+    for name, value in original.metadata.items():
+        if _readable(tiny, original, kept | {name: value}):
+            kept[name] = value
+        else:
+            dropped.append(str(name).split(" ")[0])
+    fields = {name: getattr(original, name) for name in ("samples", "suffix", "settings", "numbers", "beside")}
+    return Original(**fields, metadata=kept), [f"metadata that cannot be written again dropped: {', '.join(dropped)}"]
 
-    samples = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None or samples.dtype != np.uint16:
-        return None
-    return _swapped(samples if samples.ndim == 3 else samples[..., None])
 
-
-def _swapped(samples):
-    """RGB(A) <-> BGR(A), OpenCV's order; [H, W, 1, 3 or 4]."""
-    return np.ascontiguousarray(samples[..., {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[samples.shape[2]]])
-
-
-def _pillow_image(samples):
-    return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples, MODES[samples.shape[2]])
-
-
-def _extras(path, image, suffix):
-    """What `write_original` puts into the file beside the samples."""
-    if suffix == ".png":
-        return {"chunks": b"".join(_png_chunks(path.read_bytes()))}
-    if suffix == ".tif":
-        return {"tags": _tiff_tags(path)}
-    if suffix == ".bmp":
-        return {"format": "BMP"}
-    info = image.info
-    kept = {name: info[name] for name in ("icc_profile", "xmp") if info.get(name)}
-    exif = upright_exif(info.get("exif", b""))
-    kept |= {"exif": exif} if exif else {}
-    if suffix == ".webp":
-        return kept | {"format": "WEBP", "lossless": True, "exact": True}
-    kept |= {name: info[name] for name in ("dpi", "comment") if info.get(name)}
-    return kept | {"format": "JPEG", "qtables": image.quantization, "progressive": bool(info.get("progressive")),
-                   "subsampling": JpegImagePlugin.get_sampling(image)}  # fmt: skip
+def _readable(tiny, original, metadata):
+    try:
+        data = encoded(tiny, original.suffix, metadata, original.settings)
+        with open_image("tried", data) as image:
+            image.load()
+            exif = image.getexif()
+            for code in (EXIF_IFD, GPS_IFD):
+                exif.get_ifd(code)
+            return image.size == (16, 16)
+    except Exception:  # whatever a coder, or a reader, makes of it
+        return False
 
 
 def upright_exif(data):
@@ -169,23 +176,38 @@ def upright_exif(data):
     return bytes(changed)
 
 
-# -- PNG (W3C, third edition): signature, then chunks of length, name, data, CRC
+def _without_maker_note(data):
+    """EXIF written anew, without what cameras add in a form of their own and the bytes of the thumbnail; b"" where it
+    cannot be read or is still too long."""
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+        exif.get_ifd(EXIF_IFD).pop(MAKER_NOTE, None)
+        anew = exif.tobytes()
+    except Exception:  # Pillow has many for damaged directories
+        return b""
+    return anew if len(anew) <= LONGEST_EXIF else b""
 
 
-def _png_chunks(data):
-    """The chunks of a PNG file that say something about the picture besides its samples, whole, in their order."""
-    position = len(PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, position)
-        chunk = data[position : position + 12 + length]
-        if name == b"eXIf":
-            yield _png_chunk(name, upright_exif(chunk[8:-4]))
-        elif name in PNG_KEPT:
-            yield chunk
-        position += 12 + length
+def _pillow_image(samples):
+    return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples, MODES[samples.shape[2]])
 
 
-def _png_chunk(name, data):
+def _kept_chunks(data):
+    """({name and number: chunk} of what a PNG file says about the picture besides its samples, names of damaged ones)."""
+    kept, damaged = {}, []
+    for name, chunk in png_chunks(data):
+        if name not in PNG_KEPT:
+            continue
+        exif = upright_exif(chunk[8:-4]) if name == b"eXIf" else None
+        if exif == b"" or struct.pack(">I", zlib.crc32(chunk[4:-4])) != chunk[-4:]:
+            damaged.append(name.decode())
+        else:
+            kept[f"{name.decode()} {len(kept)}"] = chunk if exif is None else png_chunk(name, exif)
+    return kept, damaged
+
+
+def png_chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
@@ -194,36 +216,32 @@ def _png(samples, chunks):
     if samples.dtype == np.uint16:
         import cv2
 
-        data = cv2.imencode(".png", _swapped(samples))[1].tobytes()
+        if samples.shape[2] == 2:  # OpenCV writes no grey with alpha: as colours
+            samples = samples[..., [0, 0, 0, 1]]
+        data = cv2.imencode(".png", swapped(samples))[1].tobytes()
     else:
         file = io.BytesIO()
         _pillow_image(samples).save(file, format="PNG")
         data = file.getvalue()
-    header = len(PNG_SIGNATURE) + 25  # IHDR: 12 bytes around 13
-    return data[:header] + chunks + data[header:]
+    return data[:PNG_HEADER] + chunks + data[PNG_HEADER:]
 
 
-# -- TIFF 6.0: header, directory of tags, one deflated strip (Pillow writes no 16-bit RGB)
+def _bmp(samples):
+    """A BMP file of version 4, the first one with alpha (Pillow writes version 3): uint8 [H, W, 4]."""
+    height, width = samples.shape[:2]
+    size = 4 * width * height
+    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, size, 2835, 2835, 0, 0)
+    header += struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+    return b"BM" + struct.pack("<IHHI", 122 + size, 0, 0, 122) + header + samples[::-1, :, [2, 1, 0, 3]].tobytes()
 
 
-def _tiff_tags(path):
-    with Image.open(path) as image:  # opened again: a loaded image has lost its way to the EXIF directories
-        exif = image.getexif()
-        tags = {code: image.tag_v2[code] for code in TIFF_KEPT if code in image.tag_v2}
-        return tags | {code: dict(exif.get_ifd(code)) for code in (EXIF_IFD, GPS_IFD) if code in exif}
-
-
-def _tiff(samples, tags):
-    height, width, channels = samples.shape
-    little = samples.astype(samples.dtype.newbyteorder("<"), copy=False)
-    strip = zlib.compress(np.ascontiguousarray(little).tobytes())
-    directory = ImageFileDirectory_v2()  # little-endian
-    for code, value in tags.items():
-        directory[code] = value
-    directory[256], directory[257], directory[258] = width, height, (8 * samples.itemsize,) * channels
-    directory[259], directory[262] = 8, 2 if channels >= 3 else 1  # deflate; RGB, or grey with black at 0
-    if channels in (2, 4):
-        directory[338] = 2  # the last sample is alpha, not premultiplied
-    directory[277], directory[278], directory[279] = channels, height, len(strip)
-    directory[273] = 0  # where the strip starts, counted from the directory's end: Pillow adds the rest
-    return b"II*\0\x08\0\0\0" + directory.tobytes(8) + strip
+def _tiff_tags(directory, content):
+    """({tag: value} worth keeping, the EXIF directories as dictionaries, names of damaged ones)."""
+    tags, damaged = {code: directory[code] for code in TIFF_KEPT if code in directory}, []
+    for code, name in ((EXIF_IFD, "EXIF"), (GPS_IFD, "GPS")):
+        if code in directory:
+            try:
+                tags[code] = dict(read_directory(content, directory[code]))
+            except Exception:  # Pillow has many for damaged directories
+                damaged.append(name)
+    return tags, damaged

@@ -10,11 +10,13 @@ from .guided import guided
 from .image2stylegan import image2stylegan
 from .latent_optimization import latent_optimization
 from .pivotal_tuning import pivotal_tuning
-from .presets import invert
 from .regeneration import regenerate
+from .schedule import Schedule, Tuning, invert
 
 __all__ = [
     "Inversion",
+    "Schedule",
+    "Tuning",
     "encode",
     "guided",
     "image2stylegan",

@@ -1,12 +1,12 @@
-"""What all inversion methods share: the result, the checks, the start, and several portraits side by side."""
+"""What all inversion methods share: the result, the checks, the start, the distance, and the descent."""
 
-import math
+import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import interpolate
 
-LPIPS_SIZE = 256  # larger pictures are compared at this size, as the paper's projector does
+from losses.resize import comparable
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,21 @@ def starting_latents(generator, n, start=None):
     return start.to(generator.mapping.w_avg.device, torch.float32).expand(shape).clone()
 
 
+_known = weakref.WeakKeyDictionary()  # mapping network: (what its weights were, statistics)
+
+
 @torch.no_grad()
 def latent_statistics(generator, samples=10_000):
-    """Mean [w_dim] and spread (a number) of w over `samples` draws with a fixed seed: where the optimisation starts."""
-    device = generator.mapping.w_avg.device
-    z = torch.randn([samples, generator.z_dim], generator=torch.Generator().manual_seed(123)).to(device)
-    w = torch.cat([generator.mapping(part)[:, 0] for part in z.split(1000)])
-    mean = w.mean(0)
-    return mean, ((w - mean).square().sum() / samples).sqrt().item() / math.sqrt(generator.w_dim)
+    """Where the optimisation starts: the mean [w_dim] of w over `samples` draws with a fixed seed, and its spread, the
+    root mean square of |w - mean| (a number, of the whole vector). Computed once for the same weights."""
+    mapping = generator.mapping
+    state = samples, *((p.data_ptr(), p._version, p.device) for p in mapping.parameters())
+    if mapping not in _known or _known[mapping][0] != state:
+        z = torch.randn([samples, generator.z_dim], generator=torch.Generator().manual_seed(123))
+        w = torch.cat([mapping(part, update_w_avg=False)[:, 0] for part in z.to(mapping.w_avg.device).split(1000)])
+        mean = w.mean(0)
+        _known[mapping] = state, (mean, ((w - mean).square().sum() / samples).sqrt().item())
+    return _known[mapping][1]
 
 
 def noise_buffers(generator):
@@ -62,61 +69,35 @@ def noise_buffers(generator):
     return [module.noise_const for module in generator.synthesis.modules() if hasattr(module, "noise_const")]
 
 
-def comparable(image, size=LPIPS_SIZE):
-    """What LPIPS sees: at most `size` pixels wide."""
-    if image.shape[2] <= size:
-        return image
-    return interpolate(image, size=(size, size), mode="area")
+def lpips_to(perceptual, target):
+    """The LPIPS of pictures to a target [N, 3, R, R], whose features are computed once: a function pictures -> [N]."""
+    with torch.no_grad():
+        wanted = perceptual.features(comparable(target))
+    return lambda image: perceptual.distance(perceptual.features(comparable(image)), wanted)
 
 
-class Portraits:
-    """Per-portrait variables (each [N, ...]) under one Adam, from which finished portraits leave.
-
-    Adam works element by element, so every portrait is optimised as if it were alone. `variables` are the rows still
-    being optimised, `rows` says which portraits these are.
-    """
-
-    def __init__(self, *variables, betas=(0.9, 0.999)):
-        self.results = [v.detach().clone() for v in variables]
-        self.rows = torch.arange(len(variables[0]))
-        self.betas = betas
-        self._optimise(variables)
-
-    def _optimise(self, variables, states=None):
-        self.variables = [v.detach().clone().requires_grad_() for v in variables]
-        self.optimizer = torch.optim.Adam(self.variables, betas=self.betas)
-        for variable, state in zip(self.variables, states or [], strict=False):
-            self.optimizer.state[variable] = state
-
-    def step(self, loss, lr):
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.sum().backward()
-        self.optimizer.step()
-
-    def finish(self, done):
-        """Keep the present values of the rows where `done` (bool [n]) holds; the others go on. Returns their number."""
-        done = done.cpu()
-        for result, variable in zip(self.results, self.variables, strict=True):
-            result[self.rows[done]] = variable.detach()[done.to(variable.device)]
-        if done.any():
-            left = ~done
-            index = left.to(self.variables[0].device)
-            states = [
-                {k: v[index] if v.ndim else v for k, v in self.optimizer.state[variable].items()}
-                for variable in self.variables
-            ]
-            self.rows = self.rows[left]
-            self._optimise([v[index] for v in self.variables], states)
-        return len(self.rows)
+def variables_of(*starts, betas=(0.9, 0.999)):
+    """Per-portrait variables, fresh copies of `starts` (each [N, ...]), and one Adam for all of them. It works element
+    by element, so every portrait is optimised as if it were alone."""
+    variables = [start.detach().clone().requires_grad_() for start in starts]
+    return variables, torch.optim.Adam(variables, betas=betas)
 
 
-def recorded(history, rows, n, values):
-    """Append {name: [n] list}: `values` ({name: [len(rows)]}) for the active rows, the last ones for the rest."""
-    entry = {name: list(history[-1][name]) if history else [math.nan] * n for name in values}
-    for name, tensor in values.items():
-        for row, value in zip(rows.tolist(), tensor.tolist(), strict=True):
-            entry[name][row] = value
-    history.append(entry)
-    return entry
+def descend(optimizer, loss, lr):
+    """One step at that learning rate down the sum of `loss` [N]."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.zero_grad(set_to_none=True)
+    loss.sum().backward()
+    optimizer.step()
+
+
+@contextmanager
+def constant_shapes():
+    """Within it cuDNN looks once for its fastest algorithm of each convolution, as all steps have the same shapes."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -12,7 +12,9 @@ def compile_networks(generator, perceptual):
     """
     import torch
 
-    from .common import comparable, noise_buffers, starting_latents
+    from losses.resize import comparable
+
+    from .common import noise_buffers, starting_latents
 
     synthesis = generator.synthesis
     w_plus = starting_latents(generator, 1).requires_grad_()

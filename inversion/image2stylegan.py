@@ -8,27 +8,33 @@ LPIPS here, where theirs is an unweighted squared distance of four VGG-16 layers
 
 import torch
 
-from .common import Inversion, Portraits, check_target, comparable, recorded, starting_latents
+from .common import (
+    Inversion,
+    check_target,
+    constant_shapes,
+    descend,
+    lpips_to,
+    starting_latents,
+    variables_of,
+)
 
 
 def image2stylegan(generator, target, perceptual, *, steps=1000, lr=0.01, pixel_weight=1.0, start=None, on_step=None):
     """Invert N portraits together; arguments and result as in `latent_optimization`; pixel_weight: lambda_mse."""
     check_target(generator, target, steps)
-    n = len(target)
-    portraits = Portraits(starting_latents(generator, n, start))
-    with torch.no_grad():
-        wanted = perceptual.features(comparable(target))
+    (w_plus,), optimizer = variables_of(starting_latents(generator, len(target), start))
+    distance = lpips_to(perceptual, target)
     history = []
-    for step in range(steps):
-        (w_plus,) = portraits.variables
-        image = generator.synthesis(w_plus, noise_mode="const")
-        lpips = perceptual.distance(perceptual.features(comparable(image)), wanted)  # [N]
-        pixels = (image - target).square().mean([1, 2, 3])  # [N]
-        portraits.step(lpips + pixel_weight * pixels, lr)
-        recorded(history, portraits.rows, n, {"lpips": lpips, "pixels": pixels})
-        if on_step is not None:
-            on_step(step, lpips.detach())
-    w_plus = portraits.variables[0].detach()
+    with constant_shapes():
+        for step in range(steps):
+            image = generator.synthesis(w_plus, noise_mode="const")
+            lpips = distance(image)  # [N]
+            pixels = (image - target).square().mean([1, 2, 3])  # [N]
+            descend(optimizer, lpips + pixel_weight * pixels, lr)
+            history.append({"lpips": lpips.tolist(), "pixels": pixels.tolist()})
+            if on_step is not None:
+                on_step(step, lpips.detach())
+    w_plus = w_plus.detach()
     with torch.no_grad():
         image = generator.synthesis(w_plus, noise_mode="const")
     return Inversion(w_plus, image, history)

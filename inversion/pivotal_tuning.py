@@ -12,18 +12,26 @@ import copy
 
 import torch
 
-from .common import Inversion, check_target, comparable, starting_latents
+from .common import Inversion, check_target, lpips_to, starting_latents
 from .compiled import uncompiled
 from .latent_optimization import latent_optimization
 
 
-def pivotal_tuning(generator, target, perceptual, *, steps=350, lr=3e-4, pixel_weight=1.0, stop=0.06, start=None,
-                   pivot_steps=450, on_step=None):  # fmt: skip
-    """Invert N portraits; arguments and result as in `latent_optimization`.
-
-    steps, lr, stop: of the tuning. start: pivots [N or 1, num_ws, w_dim], which are then not sought; else pivot_steps
-    of `latent_optimization` in W find them. history holds the tuning only. The Inversion's `generators` are the N tuned
-    copies, in eval mode; `generator` itself is not touched.
+def pivotal_tuning(
+    generator,
+    target,
+    perceptual,
+    *,
+    steps=350,  # of the tuning, at most
+    lr=3e-4,  # of the tuning
+    pixel_weight=1.0,  # lambda_2
+    stop=0.06,  # the LPIPS at which the tuning ends
+    start=None,  # pivots [N or 1, num_ws, w_dim], which are then not sought
+    pivot_steps=450,  # of `latent_optimization` in W that find them otherwise
+    on_step=None,
+):
+    """Invert N portraits; arguments and result as in `latent_optimization`. history holds the tuning only; the
+    Inversion's `generators` are the N tuned copies, in eval mode; `generator` itself is not touched.
     """
     check_target(generator, target, steps)
     n = len(target)
@@ -37,12 +45,11 @@ def pivotal_tuning(generator, target, perceptual, *, steps=350, lr=3e-4, pixel_w
         for parameter in parameters:
             parameter.requires_grad_(True)
         optimizer = torch.optim.Adam(parameters, lr=lr)
-        with torch.no_grad():
-            wanted = perceptual.features(comparable(x))
+        distance = lpips_to(perceptual, x)
         history = []
         for step in range(steps):
             image = tuned.synthesis(pivot, noise_mode="const")
-            lpips = perceptual.distance(perceptual.features(comparable(image)), wanted)  # [1]
+            lpips = distance(image)  # [1]
             pixels = (image - x).square().mean([1, 2, 3])
             history.append({"lpips": lpips.item(), "pixels": pixels.item()})
             if on_step is not None:

@@ -1,6 +1,6 @@
 """Which pictures, and which faces in them, a command was asked to work on."""
 
-import re
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,27 +8,43 @@ import click
 
 from .results import fingerprint
 
-PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+OWN_FILES = ("sheet.png", "preview.png")  # that a run leaves in its output folder
 
 
-def find_pictures(inputs):
-    """[(path, name)] for files and folders, in order; the names of two equal stems keep their suffix."""
+def find_pictures(inputs, out=None):
+    """[(path, name of its output)] for files and folders, in order; what is left out of a folder is said in a line.
+
+    out: the output folder; where it is also an input, the run's own pictures are no inputs. Raises ClickException for a
+    folder without pictures.
+    """
+    from alignment.listing import left_out_line, pictures_in
+    from alignment.names import output_names
+    from alignment.text import shown
+
+    own = set() if out is None else {os.path.realpath(Path(out) / name) for name in OWN_FILES}
     paths = []
     for item in map(Path, inputs):
-        if item.is_dir():
-            inside = sorted(p for p in item.iterdir() if p.suffix.lower() in PICTURES)
-            if not inside:
-                raise click.ClickException(f"{item}: holds no pictures ({', '.join(sorted(PICTURES))})")
-            paths += inside
-        else:
+        if not item.is_dir():
             paths.append(item)
-    stems = [path.stem for path in paths]
-    return [(path, path.stem if stems.count(path.stem) == 1 else path.name) for path in paths]
+            continue
+        try:
+            inside, left_out = pictures_in(item)
+        except OSError as error:
+            raise click.ClickException(f"{shown(item)}: cannot be read ({error.strerror}); check the folder") from error
+        inside = [path for path in inside if os.path.realpath(path) not in own]
+        if left_out:
+            click.echo(left_out_line(left_out), err=True)
+        if not inside:
+            raise click.ClickException(f"{shown(item)}: holds no pictures; give another folder, or files")
+        paths += inside
+    return list(zip(paths, output_names(paths), strict=True))
 
 
 def natural_order(pictures):
     """[(path, name)] with the numbers in the names counted: frame2 before frame10."""
-    return sorted(pictures, key=lambda item: [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", str(item[0]))])
+    from alignment.listing import natural_key
+
+    return sorted(pictures, key=lambda item: natural_key(item[0]))
 
 
 def given_faces(landmarks, quad, pictures):
@@ -55,37 +71,42 @@ def given_faces(landmarks, quad, pictures):
 
 
 class Separate:
-    """Pictures that have nothing to do with each other, as work for project.py: each starts from the same latent, and
-    the processes of torchrun share them. jobs.sequence.Sequence has the same methods."""
+    """Pictures that have nothing to do with each other, as work for a run: each starts from the same latent, and the
+    processes of torchrun share them. jobs.sequence.Sequence has the same methods."""
 
     settings = {}
 
-    def __init__(self, pictures, which, given, schedule, start):
-        self.pictures, self.which, self.given, self.schedule, self.start = pictures, which, given, schedule, start
+    def __init__(self, pictures, options, start):
+        self.pictures, self.options, self.start = pictures, options, start
         self.notes = {}  # path: lines for its report, beyond those of reading it
 
     def search(self, path, pixels):
         """The faces of a picture, as alignment.Found; raises AlignmentError."""
         from alignment import find_faces
 
-        return find_faces(pixels, self.which, **self.given(path))
+        return find_faces(pixels, self.options.faces, **self.options.given(path))
 
     def fingerprints(self, settings):
-        """{path: what its results depend on}."""
-        return {path: fingerprint(path, settings | {"given": self.given(path)}) for path, _ in self.pictures}
+        """{path: what its inversion depends on}."""
+        given = self.options.given
+        return {path: fingerprint(path, settings | {"given": given(path)}) for path, _ in self.pictures}
 
     def begin(self, found):
-        """(w+ to start from or None, schedule) for the faces of a picture."""
-        return self.start, self.schedule
+        """(w+ to start from or None, schedule) for the faces of a picture. Raises AlignmentError where there are more
+        latents than faces, or fewer but not one."""
+        from alignment import AlignmentError
+
+        if self.start is not None and len(self.start) not in (1, len(found)):
+            remedy = "give one latent for all, or one a face"
+            raise AlignmentError(f"--init holds {len(self.start)} latents, the picture {len(found)} faces; {remedy}")
+        return self.start, self.options.preset.schedule
 
     def keep(self, folder, entry):
         """Called when the results of a picture lie in `folder`."""
 
     def steps(self, index):
         """Steps of the first `index` pictures."""
-        from inversion.presets import length
-
-        return index * length(self.schedule)
+        return index * self.options.preset.schedule.length
 
     def summary(self, out, entries):
         """What the report says of the whole beyond its pictures."""

@@ -10,7 +10,7 @@ gap, and for a face that comes later, a new track begins. Results of a frame dep
 fingerprint of a frame holds that of its predecessor, and one process does the whole sequence.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import click
 
@@ -22,7 +22,25 @@ SHORTEST = 3  # frames: a face seen less often is a false alarm
 # The frames after the first: these shares of the schedule's steps and learning rate, and no disturbance. The full rate
 # comes as close to the crops, but flickers more (docs/benchmarks/sequences.md).
 STEPS, RATE = 0.2, 0.5
+MOST_FRAMES = 1_000_000  # gaps included
 SPEED = 12  # frames a second, of the preview
+
+
+def frame_times(paths):
+    """The place in time of each frame, whole numbers from 0 on: what the numbers in the names count, in units of their
+    usual step, so that a lost frame is a gap. Without numbers that rise from name to name, frames follow each other."""
+    from alignment.listing import frame_number
+
+    numbers = [frame_number(path) for path in paths]
+    if len(numbers) < 2 or None in numbers:
+        return list(range(len(paths)))
+    steps = sorted(after - before for before, after in zip(numbers, numbers[1:], strict=False))
+    if steps[0] <= 0:
+        return list(range(len(paths)))
+    usual = steps[(len(steps) - 1) // 2]  # a lower median: gaps are longer
+    times = [round((number - numbers[0]) / usual) for number in numbers]
+    rising = all(before < after for before, after in zip(times, times[1:], strict=False))
+    return times if rising and times[-1] < MOST_FRAMES else list(range(len(paths)))
 
 
 def follow(seen, which="all"):
@@ -78,16 +96,16 @@ def _distance(before, after):
 
 
 class Sequence:
-    """The frames as work for project.py; the methods are those of jobs.inputs.Separate."""
+    """The frames as work for a run (jobs/folder.py); the methods are those of jobs.inputs.Separate."""
 
-    def __init__(self, pictures, which, given, schedule, start, generator):
-        self.pictures, self.schedule, self.start, self.generator = pictures, schedule, start, generator
-        steps = max(round(STEPS * schedule["steps"]), 1)
-        self.following = schedule | {"steps": steps, "lr": RATE * schedule["lr"], "disturbance": 0.0}
-        self.which, self.given = which, given
+    def __init__(self, pictures, options, start, generator):
+        self.pictures, self.options, self.start, self.generator = pictures, options, start, generator
+        self.schedule = options.preset.schedule
+        self.following = self.schedule.following(STEPS, RATE)
+        self.which, self.given = options.faces, options.given
         self.notes = {}  # path: lines for its report
         self.latents = {}  # number of the track -> w+ [1, num_ws, w_dim] of the last frame that showed it
-        self.settings = {"sequence": self.following}
+        self.settings = {"sequence": asdict(self.following)}
 
     def prepare(self, workers):
         """Search all frames and follow the faces. Raises ClickException when no face can be followed."""
@@ -116,13 +134,18 @@ class Sequence:
                 except (PictureError, OSError) as error:
                     found, self.problems[path] = [], error
                 seen.append(found)
-        tracks = follow(seen, self.which)
+        times = frame_times(paths)
+        over_time = [[] for _ in range(times[-1] + 1)]  # lost frames are frames without a face
+        for time, found in zip(times, seen, strict=True):
+            over_time[time] = found
+        tracks = follow(over_time, self.which)
         if not tracks and not any(seen):
             for path in paths:
                 self.problems.setdefault(path, AlignmentError(f"{path}: no face found, nor in any other frame"))
         elif not tracks:
             raise click.ClickException(f"{paths[0].parent}: no frame holds face {self.which}; --faces counts from 0")
-        self.faces = dict(zip(paths, steadied(tracks, len(paths)), strict=True))
+        steady = steadied(tracks, len(over_time))
+        self.faces = {path: steady[time] for path, time in zip(paths, times, strict=True)}
         for path in paths:
             lost = [face.index for face in self.faces[path] if face.landmarks is None and not self.given(path)]
             if path not in self.problems:
@@ -170,9 +193,7 @@ class Sequence:
 
     def steps(self, index):
         """Steps of the first `index` frames, as far as can be known."""
-        from inversion.presets import length
-
-        return min(index, 1) * length(self.schedule) + max(index - 1, 0) * length(self.following)
+        return min(index, 1) * self.schedule.length + max(index - 1, 0) * self.following.length
 
     def summary(self, out, entries):
         """Write the preview; what the report says of the whole: gaps and flicker of each face."""
@@ -226,7 +247,7 @@ def preview(path, out, entries):
     from PIL import Image
 
     from alignment import read_picture
-    from postprocess.sheet import contact_sheet
+    from alignment.sheet import contact_sheet
     from weights.files import written_atomically
 
     pages = []

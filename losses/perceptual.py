@@ -18,6 +18,8 @@ from torch.nn.functional import max_pool2d
 
 import weights
 from weights import WeightsError
+from weights.networks import filled, state_of
+from weights.torch_files import read
 
 
 def lpips_features(activation, channel_weights):
@@ -79,11 +81,9 @@ class VGGPerceptual(nn.Module):
     TAPS = (3, 8, 15, 22, 29)  # relu1_2, relu2_2, relu3_3, relu4_3, relu5_3
 
     def __init__(self, vgg_state):
-        from torchvision.models.vgg import cfgs, make_layers
-
         super().__init__()
         with torch.device("meta"):
-            self.trunk = make_layers(cfgs["D"])[: self.TAPS[-1] + 1]
+            self.trunk = vgg_trunk()
         kept = {key.removeprefix("features."): value for key, value in vgg_state.items() if key.startswith("features.")}
         self.trunk.load_state_dict(kept, assign=True)
         for index, head in enumerate(lpips_heads()):
@@ -105,6 +105,13 @@ class VGGPerceptual(nn.Module):
     forward = PerceptualNetwork.forward
 
 
+def vgg_trunk():
+    """The layers of torchvision's vgg16 up to the last one that LPIPS taps."""
+    from torchvision.models.vgg import cfgs, make_layers
+
+    return make_layers(cfgs["D"])[: VGGPerceptual.TAPS[-1] + 1]
+
+
 def lpips_heads():
     """The five linear heads of LPIPS v0.1 for VGG-16, each [C], out of the installed `lpips` package."""
     from importlib.util import find_spec
@@ -113,26 +120,23 @@ def lpips_heads():
     path = Path(spec.origin).parent / "weights/v0.1/vgg.pth" if spec else Path("lpips/weights/v0.1/vgg.pth")
     if not path.is_file():
         raise WeightsError(f"{path}: the LPIPS heads are missing; install the lpips package")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = state_of(read(path), "lin0.model.1.weight", path, "the heads of LPIPS")
     return [state[f"lin{index}.model.1.weight"].flatten().clamp_min(0) for index in range(5)]
 
 
 def load_perceptual(path=None):
     """The frozen network from a file: None means the demo weights (`perceptual.safetensors`).
 
-    A native `perceptual` file gives a PerceptualNetwork, a `.pth` of torchvision's vgg16 a VGGPerceptual.
+    A native `perceptual` file gives a PerceptualNetwork, torchvision's vgg16 (`vgg16-397923af.pth`) a VGGPerceptual.
     Raises WeightsError, naming the file, when it is missing, damaged, or holds something else.
     """
     path = Path(path) if path is not None else weights.DEMO / "perceptual.safetensors"
-    try:
-        if path.suffix == ".pth":
-            network = VGGPerceptual(torch.load(path, map_location="cpu", weights_only=True))
-        else:
-            tensors, config = weights.load(path, "perceptual")
-            network = PerceptualNetwork(**config)
-            network.load_state_dict(tensors)
-    except WeightsError:
-        raise
-    except Exception as error:
-        raise WeightsError(f"{path}: not a perceptual network or torchvision's vgg16 ({error})") from error
+    if weights.is_native(path):
+        tensors, config = weights.load(path, "perceptual")
+        return filled(path, lambda: PerceptualNetwork(**config), tensors, "the perceptual network that it describes")
+    what, prefix = "torchvision's vgg16", "features."
+    state = state_of(read(path), "features.0.weight", path, what)
+    trunk = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    trunk = filled(path, vgg_trunk, trunk, what)
+    network = VGGPerceptual({prefix + name: tensor for name, tensor in trunk.state_dict().items()})
     return network.eval().requires_grad_(False)

@@ -1,29 +1,33 @@
 """Eq. 1: the same latent, drawn by both generators, must give the same line drawing."""
 
+from dataclasses import dataclass
+
 import torch
-from torch.nn.functional import interpolate
+
+from losses.resize import downsample
 
 
-def downsample(image, size):
-    """[N, C, H, W] -> [N, C, size, size], antialiased bilinear; returned as it is when it has that size already."""
-    if image.shape[2:] == (size, size):
-        return image
-    return interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+@dataclass(frozen=True)
+class SketchSpec:
+    """How Eq. 1 compares and what it weighs in Eq. 3; the defaults are the paper's."""
+
+    weight: float = 5e-6  # lambda_s
+    size: int = 512  # side of the pictures S sees
+    reduction: str = "sum"  # over pixels and channels, averaged over the batch: the reading that fits lambda_s; "mean":
+    # averaged over everything, so that a weight carries over between sizes
 
 
-def sketch_loss(extractor, image_real, image_rendering, size=512, reduction="sum"):
-    """Eq. 1: || S(down(g_real(w+))) - S(down(g_rendering(w+))) ||_1, a scalar.
+def sketch_loss(extractor, image_real, image_rendering, spec=SketchSpec()):
+    """Eq. 1: || S(down(g_real(w+))) - S(down(g_rendering(w+))) ||_1, a scalar, not weighted.
 
     extractor        frozen SketchExtractor S
     image_real       g_real(w+), [N, 3, H, W] in [-1, 1]; no gradient flows into it
     image_rendering  g_rendering(w+) of the same latent and noise, same shape
-    size             side of the pictures S sees (the paper: 512)
-    reduction        'sum': summed over pixels and channels, averaged over the batch, the reading that fits the paper's
-                     weight of 5e-6; 'mean': averaged over everything, so that a weight carries over between sizes
+    spec             size and reduction. Raises ValueError for another reduction than 'sum' or 'mean'
     """
-    if reduction not in ("sum", "mean"):
-        raise ValueError(f"sketch_loss: reduction is 'sum' or 'mean', not {reduction!r}")
+    if spec.reduction not in ("sum", "mean"):
+        raise ValueError(f"sketch_loss: reduction is 'sum' or 'mean', not {spec.reduction!r}")
     with torch.no_grad():
-        target = extractor(downsample(image_real.detach(), size))
-    difference = (extractor(downsample(image_rendering, size)) - target).abs()
-    return difference.mean() if reduction == "mean" else difference.sum() / len(difference)
+        target = extractor(downsample(image_real.detach(), spec.size))
+    difference = (extractor(downsample(image_rendering, spec.size)) - target).abs()
+    return difference.mean() if spec.reduction == "mean" else difference.sum() / len(difference)

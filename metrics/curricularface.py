@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn.functional import cosine_similarity, interpolate, normalize
 
 import weights
-from weights import WeightsError
+from weights.files import check_regular
+from weights.networks import filled, state_of
+from weights.torch_files import read
 
 FILE = Path(weights.__file__).parent / "downloads" / "CurricularFace_Backbone.pth"
 SIDE = 112
@@ -72,17 +74,9 @@ class IR101(nn.Module):
 
 def load_curricularface(path=FILE, device="cpu"):
     """The frozen network. Raises WeightsError, naming file and remedy, when it is missing or something else."""
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; python scripts/download_weights.py curricularface")
-    with torch.device("meta"):
-        network = IR101()
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise WeightsError(f"{path}: not CurricularFace's IR-101 backbone ({reason}); fetch it again") from error
-    return network.to(device).float().eval().requires_grad_(False)
+    check_regular(path, "python scripts/download_weights.py curricularface")
+    what = "CurricularFace's IR-101 backbone"
+    return filled(path, IR101, state_of(read(path), "input_layer.0.weight", path, what), what).to(device)
 
 
 def face_square(images):

@@ -6,8 +6,6 @@ compare with each other only, never with a published FID.
 
 import torch
 
-from .tables import Number
-
 
 @torch.no_grad()
 def pooled_features(network, images):
@@ -47,16 +45,6 @@ def resampled_distances(features, reference, compare=frechet_distance, samples=2
         index = torch.randint(0, len(features), [len(features)], generator=generator)
         values.append(frechet(features[index]))
     return values
-
-
-def distance_number(values, count):
-    """The Number (metrics/tables.py) of `resampled_distances`.
-
-    Resampling repeats pictures, which adds to the distance: only the interval's width is taken from the resampled ones.
-    """
-    resampled = torch.tensor(values[1:], dtype=torch.float64)
-    low, high = (torch.quantile(resampled, share) - resampled.mean() for share in (0.025, 0.975))
-    return Number(values[0], values[0] + float(low), values[0] + float(high), count)
 
 
 def paired_distances(features, reference, samples=1000, seed=0):

@@ -2,7 +2,7 @@
 
 A `Measure` turns pictures into features and compares them. `set_measure` compares sets: FID where the Inception weights
 are there, else the embedded network's feature distance, under its own name (metrics/likeness.py: the measures of one
-face). `processes` is training.distributed when torchrun may have started several of us, or None for one process: each
+face). `processes` is machine.processes when torchrun may have started several of us, or None for one process: each
 computes every n-th portion, and all get the whole, the same as one process would.
 """
 
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 import weights
-from weights.files import written_atomically
+from weights import WeightsError
+from weights.arrays import read_arrays
+from weights.files import cache_folder, written_atomically
 
 from . import fid
 from .feature_distance import frechet_distance, pooled_features
@@ -120,13 +122,11 @@ def kept(key, processes, compute):
     or XDG_CACHE_HOME move it), one .npy each, written whole or not at all; a damaged one is computed anew. Deleting the
     folder is always safe.
     """
-    from stylegan2.ops.build import cache_folder
-
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / "features" / f"{name}.npy"
     try:
-        found = torch.from_numpy(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError):
+        found = torch.from_numpy(read_arrays(path)[""].copy())
+    except WeightsError:  # absent, or damaged
         found = None
     everywhere = [found is not None] if processes is None else processes.gathered([found is not None])
     if all(everywhere):

@@ -2,19 +2,27 @@
 
 import functools
 import importlib.util
+import threading
 from pathlib import Path
 
 import numpy as np
 
 SAME_PERSON = 0.6  # dlib's threshold for photographs
+_one_at_a_time = threading.Lock()
 
 
 def embedding(pixels, box=None):
     """Unit-free 128-vector of the face in uint8 [H, W, 3]; float64 [128].
 
     The face is sought in the picture enlarged to about 512 pixels; where the detector finds none, the FFHQ framing is
-    assumed (the face fills the middle of an aligned crop). box: (left, top, right, bottom), to skip the search.
+    assumed (the face fills the middle of an aligned crop). box: (left, top, right, bottom), to skip the search. Threads
+    take turns.
     """
+    with _one_at_a_time:  # dlib's detector and network work in buffers of their own and let go of the interpreter's lock
+        return _embedding(pixels, box)
+
+
+def _embedding(pixels, box):
     import dlib
     from PIL import Image
 

@@ -2,6 +2,8 @@
 
     out = m x' + (1 - m) x,   m = blur(erode(pasted face mask))
 
+x' is the portrait or, with detail, the picture itself in the portrait's style (restoration.py); m times the strength.
+
 Erosion and blur are measured in shares of the face crop's side, so that a face of 200 pixels and one of 2000 get the
 same seam. Blends:
 
@@ -18,27 +20,37 @@ from alignment import warp_to_picture
 
 from .harmonization import harmonize
 from .masks import face_mask, in_front, shows_hair, shows_skin
+from .restoration import change_of_style, restored
 
 BLENDS = ("harmonized", "paper", "poisson")
 EROSION = 0.015  # of the crop's side
 BLUR = 0.012  # Gaussian sigma, of the crop's side
+RISE = 0.12  # of the crop's side: over this length the change of style comes in
 FADE = 0.16  # of the crop's side: hair and neck that the crop cuts off fade out toward its outline
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow
 
 
-def composite(picture, portrait, labels, quad, under=None, blend="harmonized"):
+def composite(
+    picture,  # uint8 or uint16 [H, W, C]: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha, as in alignment.Original
+    portrait,  # uint8 [S, S, 3], the realistic crop, g_real(w+)
+    labels,  # integer [S, S], its parsing
+    quad,  # [4, 2], where it lies
+    under=None,  # integer [S, S], the parsing of the picture there; None: nothing in front, colours as they are
+    blend="harmonized",  # one of BLENDS
+    reconstruction=None,  # uint8 [S, S, 3], g_rendering(w+); only without detail it may be missing
+    detail=0.0,  # d, 0 to 1: how much of what the generators do not draw is kept of the picture
+    strength=1.0,  # s, 0 to 1, or more to exaggerate
+):
     """Blend one processed crop into its picture.
 
-    picture: uint8 or uint16 [H, W, C]: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha, as in alignment.Original.
-    portrait: uint8 [S, S, 3], the realistic crop. labels: integer [S, S], its parsing. quad: [4, 2], where it lies.
-    under: integer [S, S], the parsing of the picture in the same place; None: nothing in front, colours as they are.
-    blend: one of BLENDS.
-
-    Returns (result of the form of `picture`, soft mask float32 [H, W]); where the mask is 0, and outside the quad's
-    bounding box, every sample is that of `picture`, and so is alpha everywhere. Raises ValueError for another blend.
+    Returns (result of the form of `picture`, soft mask float32 [H, W]); where mask or strength is 0, and outside the
+    quad's bounding box, every sample is that of `picture`, and so is alpha everywhere. detail 0, strength 1 and
+    blend "paper" are Eq. 5 as the paper has it. Raises ValueError for another blend, or detail without reconstruction.
     """
     if blend not in BLENDS:
         raise ValueError(f"blend must be one of {', '.join(BLENDS)}, got {blend}")
+    if detail and reconstruction is None:
+        raise ValueError("to keep detail of the picture, its reconstruction by g_rendering is needed")
     mask = face_mask(labels)
     hairy, skin, hair = shows_hair(labels), np.zeros_like(mask), np.zeros_like(mask)
     if blend != "paper" and under is not None:
@@ -56,6 +68,9 @@ def composite(picture, portrait, labels, quad, under=None, blend="harmonized"):
         return result, whole
     samples = result[top:bottom, left:right]  # [h, w, C], a view
     old, opacity = _split(samples)  # float32 [h, w, 3] in 0 to 255, [h, w] in 0 to 1
+    if detail:
+        change = change_of_style(portrait, reconstruction, face_mask(labels))  # [S, S, 3]
+        new = restored(old, new, warp_to_picture(change, quad, picture.shape[:2])[0], detail)
     soft = soften(mask, side) * opacity
     if blend != "paper":
         soft *= patch[..., 4]
@@ -64,8 +79,10 @@ def composite(picture, portrait, labels, quad, under=None, blend="harmonized"):
         new = harmonize(new, old, skin & opaque, hair & opaque, hairy, mask > 0.5, side)
     elif blend == "poisson":
         new = clone(new, old, soft > 0)
-    blended = _join(old + soft[..., None] * (new - old), samples)
-    samples[...] = np.where(soft[..., None] > 0, blended, samples)
+    share = strength * (1 + detail * (rising(mask, side) - 1)) if detail else strength
+    weight = (share * soft)[..., None]  # [h, w, 1]
+    blended = _join(old + weight * (new - old), samples)
+    samples[...] = np.where(weight > 0, blended, samples)
     whole[top:bottom, left:right] = soft
     return result, whole
 
@@ -84,6 +101,17 @@ def soften(mask, side):
     eroded = (distance > erosion + 1.5 * sigma).astype(np.float32)
     soft = cv2.GaussianBlur(eroded, (0, 0), sigma)
     return soft[pad:-pad, pad:-pad]
+
+
+def rising(mask, side):
+    """How far from the border of a pasted mask, float [h, w], each pixel is: 0 on it, 1 from RISE of the crop's side
+    inwards, smooth in between. A change of colours that comes in so slowly leaves no seam."""
+    import cv2
+
+    inside = np.pad((mask > 0.5).astype(np.uint8), 1)
+    distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    t = np.clip(distance / (RISE * side), 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def fade(size):

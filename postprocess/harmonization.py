@@ -9,7 +9,7 @@ Pixels that differ unlike the rest, a shadow or a strand of hair that only one o
 
 import numpy as np
 
-from metrics.oklab import oklab_to_srgb, srgb_to_oklab
+from alignment.oklab import oklab_to_srgb, srgb_to_oklab
 
 RING = 0.05  # of the crop's side, to both sides of the border
 FEWEST = 0.001  # of the crop's area: with a smaller ring the colours stay

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, max_pool2d
 
 import weights
-from weights import WeightsError
+from weights.networks import filled, state_of
+from weights.torch_files import read
 
 CLASSES = [
     "background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "ear_r",
@@ -156,22 +157,16 @@ class BiSeNet(nn.Module):
 def load_parser(path=None):
     """The frozen parser from a file: None means the demo weights (`parser.safetensors`).
 
-    Reads native `parser` files and the public `79999_iter.pth` (a plain state dict, loaded without executing it).
-    Raises WeightsError, naming the file, when it is missing, damaged, or holds something else.
+    Reads native `parser` files and the public `79999_iter.pth`, as it is or saved anew with the wrappers that training
+    leaves ({"state_dict": ...}, "module."). Raises WeightsError, naming the file, when it is missing, damaged, or holds
+    something else.
     """
     path = Path(path) if path is not None else weights.DEMO / "parser.safetensors"
-    try:
-        if path.suffix in (".pth", ".pt"):
-            tensors, config = torch.load(path, map_location="cpu", weights_only=True), {}
-        else:
-            tensors, config = weights.load(path, "parser")
-        network = BiSeNet(**config)
-        network.load_state_dict(tensors)
-    except WeightsError:
-        raise
-    except Exception as error:
-        raise WeightsError(f"{path}: not a BiSeNet face parser of 19 classes ({error})") from error
-    return network.eval().requires_grad_(False)
+    if weights.is_native(path):
+        tensors, config = weights.load(path, "parser")
+        return filled(path, lambda: BiSeNet(**config), tensors, "the face parser that it describes")
+    what = "a BiSeNet face parser of 19 classes"
+    return filled(path, BiSeNet, state_of(read(path), "cp.resnet.conv1.weight", path, what), what)
 
 
 def normalize(image):

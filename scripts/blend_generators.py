@@ -1,5 +1,6 @@
 """A generator between two: one strength for all layers, or layer swapping at a resolution (Pinkney and Adler 2020).
 
+\b
     python scripts/blend_generators.py g_real.safetensors g_rendering.safetensors half.safetensors --strength 0.5
     python scripts/blend_generators.py g_rendering.safetensors g_real.safetensors mixed.safetensors --swap-at 32
 
@@ -7,12 +8,9 @@ Beside OUT a contact sheet shows the same latents through both generators and wh
 """
 
 import json
-import sys
 from pathlib import Path
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 STRENGTHS = (0, 0.25, 0.5, 0.75, 1)
 
@@ -55,8 +53,8 @@ def write_sheet(path, first, second, result, columns=6):
     import torch
 
     from alignment import write_png
-    from postprocess.sheet import contact_sheet
-    from project import to_pixels
+    from alignment.sheet import contact_sheet
+    from alignment.tensors import to_pixels
     from stylegan2.blending import blend
 
     generator = torch.Generator().manual_seed(0)

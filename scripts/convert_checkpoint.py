@@ -5,12 +5,9 @@ rosinality's layout for encoders of the pSp and e4e families.
     python scripts/convert_checkpoint.py weights/ffhq1024.safetensors ffhq.pt --to rosinality
 """
 
-import sys
 from pathlib import Path
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 @click.command(help=__doc__)

@@ -7,13 +7,11 @@ The SHA-256 of a file is recorded at its first download (weights/downloads.lock.
 fetched by hand may be put where `--list` says; `--verify` checks what is there.
 """
 
-import sys
 from pathlib import Path
 
 import click
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 
 @click.command(help=__doc__)

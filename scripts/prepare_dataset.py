@@ -10,12 +10,9 @@ OUT/downloads: the same command goes on where the last one stopped, and does aga
 review asks for. The exit code is 0, 1 when some downloads failed (run it again), 2 when there is no training set.
 """
 
-import sys
 from pathlib import Path
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def power_of_two(context, parameter, value):
@@ -39,9 +36,14 @@ def power_of_two(context, parameter, value):
 @click.option("--max-faces", default=1, show_default=True, help="Pictures with more faces are left out.")
 @click.option("--max-difference", default=20, show_default=True, type=click.IntRange(-1, 255),
               help="Crops whose 256-bit hashes differ by no more are duplicates; -1 keeps all.")  # fmt: skip
+@click.option("--include", multiple=True, metavar="PATTERN", help="Take only files like this ('rgb_*', '*/images/*'). "
+              "Repeatable.  [default: all but maps (depth, normals, masks ...) beside their pictures]")  # fmt: skip
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files like this. Repeatable.")
 @click.option("--rate", default=2.0, show_default=True, type=click.FloatRange(0.01, 100),
               help="Downloads: requests a second to one host.")  # fmt: skip
-def main(sources, out, size, kind, workers, reviews, min_side, min_sharpness, max_yaw, max_faces, max_difference, rate):
+def main(
+    sources, out, size, kind, workers, reviews, min_side, min_sharpness, max_yaw, max_faces, max_difference, include, exclude, rate
+):
     from alignment import AlignmentError
     from training.preparation import PreparationError
     from training.preparation.filters import Limits
@@ -51,7 +53,7 @@ def main(sources, out, size, kind, workers, reviews, min_side, min_sharpness, ma
     min_sharpness = usual_limit(size) if min_sharpness is None else min_sharpness
     limits = Limits(min_side or size, min_sharpness, max_yaw, max_faces, max_difference)
     try:
-        report = prepare_dataset(sources, out, size, kind, limits, reviews, workers, rate)
+        report = prepare_dataset(sources, out, size, kind, limits, reviews, workers, rate, include, exclude)
     except (PreparationError, AlignmentError) as error:
         raise failure(str(error)) from error
     except OSError as error:  # no permission, a full disk
@@ -61,6 +63,8 @@ def main(sources, out, size, kind, workers, reviews, min_side, min_sharpness, ma
         raise failure("stopped; the same command goes on from here") from None
 
     click.echo(f"{report['kept']} faces of {report['pictures']} pictures in {report['dataset']}")
+    for note in report["notes"]:
+        click.echo(note, err=True)
     for reason, count in report["rejected"].items():
         click.echo(f"  {count} left out: {reason}")
     if report["review"]["unknown"]:

@@ -1,5 +1,6 @@
 """Refine the texture of a head mesh with a photograph of the person, or with the portrait that project.py made.
 
+\b
     python scripts/refine_texture.py --mesh head.obj --texture skin.png --image photo.png --camera camera.json -o out
 
 Writes OUT/texture.png (at the size of --texture), visible.png (texels that the picture shows), sheet.png, report.json.
@@ -7,12 +8,9 @@ Without --camera one is solved from the face's landmarks and written to OUT/came
 where it was stopped.
 """
 
-import sys
 from pathlib import Path
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 EXISTING = click.Path(dir_okay=False, path_type=Path)
 
@@ -32,12 +30,12 @@ EXISTING = click.Path(dir_okay=False, path_type=Path)
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(mesh_path, texture_path, image_path, camera_path, mask_path, out, perceptual, parser_path, rounds, iterations,
          device):  # fmt: skip
-    import weights
-    from jobs.texture_refinement import refine_texture
+    from jobs.texture import refine_texture
+    from machine.device import pick_device
 
     refine_texture(out, mesh_path, texture_path, image_path, camera_path, mask_path, perceptual=perceptual,
                    parser=parser_path, rounds=rounds, iterations=iterations,
-                   device=weights.pick_device(device))  # fmt: skip
+                   device=pick_device(device))  # fmt: skip
 
 
 if __name__ == "__main__":

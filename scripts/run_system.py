@@ -1,6 +1,7 @@
 """Put a folder of aligned portraits through one inversion method, and leave the results in the common form of compared
 systems: OUT/NAME.png for every picture, OUT/system.json (system, source, checkpoints, seconds), OUT/sheet.png.
 
+\b
     python scripts/run_system.py latent_optimization faces -o results/latent_optimization
     python scripts/run_system.py restyle faces -o results/restyle --encoder restyle_psp_ffhq_encode.pt
 
@@ -14,9 +15,7 @@ from pathlib import Path
 
 import click
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from jobs.inversions import ENCODERS, METHODS  # noqa: E402
+from compare.inversions import ENCODERS, METHODS
 
 SHOWN = 24  # pictures on the sheet
 
@@ -36,7 +35,8 @@ def main(method, folder, out, generator, encoder, perceptual, steps, device):
     from tqdm import tqdm
 
     import weights
-    from jobs.inversions import aligned_pictures, invert_folder
+    from compare.inversions import aligned_pictures, invert_folder
+    from machine.device import pick_device
 
     pictures = aligned_pictures(folder)
     if out.resolve() == folder.resolve():
@@ -46,13 +46,13 @@ def main(method, folder, out, generator, encoder, perceptual, steps, device):
     if (method in ENCODERS) != (encoder is not None):
         raise click.UsageError(f"{method} {'needs an' if method in ENCODERS else 'takes no'} --encoder")
     try:
-        networks, checkpoint = load(method, generator, encoder, perceptual, weights.pick_device(device))
+        networks, checkpoint = load(method, generator, encoder, perceptual, pick_device(device))
     except weights.WeightsError as error:
         raise click.ClickException(str(error)) from error
     often = 0.1 if sys.stderr.isatty() else 10
     total = len(pictures) * (steps or METHODS[method].steps)
     with tqdm(total=total, unit="step", desc=method, dynamic_ncols=True, mininterval=often) as bar:
-        entries = invert_folder(method, pictures, out, checkpoint=checkpoint, steps=steps, bar=bar, **networks)
+        entries = invert_folder(method, pictures, out, *networks, checkpoint, steps=steps, bar=bar)
     done = [entry for entry in entries if "error" not in entry]
     if done:
         show(out, done)
@@ -62,18 +62,18 @@ def main(method, folder, out, generator, encoder, perceptual, steps, device):
 
 
 def load(method, generator, encoder, perceptual, device):
-    """({"generator", "encoder" or "perceptual": network}, {role: SHA-256}); raises WeightsError."""
+    """((generator, encoder or perceptual network), {role: SHA-256}); raises WeightsError."""
     import weights
     from inversion.encoder_checkpoints import load_encoder
     from losses.perceptual import load_perceptual
     from stylegan2.checkpoints import load_generator
 
     if method in ENCODERS:
-        files, networks = {"encoder": encoder}, {}
-        networks["encoder"], networks["generator"] = load_encoder(encoder, method, device)
+        files = {"encoder": encoder}
+        network, into = load_encoder(encoder, method, device)
         if generator is not None:
-            files["generator"], networks["generator"] = generator, load_generator(generator, device)
-            wanted, found = ((n.num_ws, n.w_dim) for n in networks.values())
+            files["generator"], into = generator, load_generator(generator, device)
+            wanted, found = ((n.num_ws, n.w_dim) for n in (network, into))
             if wanted != found:
                 raise weights.WeightsError(
                     f"{generator}: takes w+ {list(found)}, but {encoder} gives {list(wanted)}; give the generator that "
@@ -81,23 +81,22 @@ def load(method, generator, encoder, perceptual, device):
                 )
     else:
         demo = weights.DEMO
-        files = {"generator": generator or demo / "g_real.safetensors",
-                 "perceptual": perceptual or demo / "perceptual.safetensors"}  # fmt: skip
-        networks = {"generator": load_generator(files["generator"], device),
-                    "perceptual": load_perceptual(files["perceptual"]).to(device)}  # fmt: skip
-    return networks, {role: weights.sha256(path) for role, path in files.items()}
+        files = {
+            "generator": generator or demo / "g_real.safetensors",
+            "perceptual": perceptual or demo / "perceptual.safetensors",
+        }
+        into, network = load_generator(files["generator"], device), load_perceptual(files["perceptual"]).to(device)
+    return (into, network), {role: weights.sha256(path) for role, path in files.items()}
 
 
 def show(out, entries):
     """sheet.png: input, result and reconstruction of pictures evenly spread over the folder."""
-    import numpy as np
-
     from alignment import read_picture, write_png
-    from postprocess.sheet import contact_sheet
+    from alignment.evenly import evenly
+    from alignment.sheet import contact_sheet
 
-    chosen = np.linspace(0, len(entries) - 1, min(SHOWN, len(entries))).round().astype(int)
     rows = []
-    for entry in (entries[index] for index in chosen):
+    for entry in evenly(entries, SHOWN):
         file = f"{entry['output']}.png"
         paths = {"": entry["input"], ": result": out / file, ": reconstruction": out / "reconstructions" / file}
         rows.append([(entry["output"] + what, read_picture(path).pixels) for what, path in paths.items()])

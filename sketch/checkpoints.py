@@ -1,93 +1,65 @@
 """Sketch extractor files: our own safetensors, and the DeepFaceEditing release, a Jittor pickle of numpy arrays.
 
-The pickle is read by an unpickler that may rebuild numpy arrays and nothing else, so nothing in it is executed.
+The pickle is read as data (weights/pickles.py): nothing in it is executed.
 """
 
-import pickle
 import re
 from pathlib import Path
+
+import numpy as np
+import torch
 
 import weights
 from sketch.network import SketchExtractor
 from weights import WeightsError
+from weights.files import REMEDY
+from weights.networks import filled, state_of
+from weights.pickles import Array
+from weights.torch_files import read
 
-ARRAY_GLOBALS = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}
+WHAT = "the DeepFaceEditing sketch generator (photo to sketch)"
 
 
 def load_sketch_extractor(path=None):
     """The frozen extractor (eval mode, no gradient in its weights) from a file; None means the demo weights.
 
-    Reads native `sketch_extractor` files and the released Jittor pickle (`sketch_generator.pkl`), whose sizes are found
-    from its shapes. Raises WeightsError, naming the file, when it is missing, damaged, or holds anything else.
+    Reads native `sketch_extractor` files and the released Jittor pickle (`sketch_generator.pkl`, arrays as they are or
+    as `jittor_core.Var`), whose sizes are found from its shapes. Raises WeightsError, naming the file, when it is
+    missing, damaged, or holds anything else.
     """
     path = Path(path) if path is not None else weights.DEMO / "sketch.safetensors"
-    if path.suffix == ".pkl":
-        tensors = read_jittor_pickle(path)
-        config = infer_config(tensors, path)
-    else:
+    if weights.is_native(path):
         tensors, config = weights.load(path, "sketch_extractor")
-    try:
-        network = SketchExtractor(**config)
-        wanted = network.state_dict()
-        if path.suffix == ".pkl":  # Jittor files may leave the norms out: 1 and 0, as a fresh network has them
-            norms = {key for key, value in wanted.items() if is_norm(key, wanted)}
-            tensors = {key: wanted[key] for key in norms} | tensors
-        network.load_state_dict(tensors)
-    except (TypeError, RuntimeError, ValueError) as error:
-        raise WeightsError(f"{path}: does not fit the sketch extractor ({error})") from error
-    return network.eval().requires_grad_(False)
+        return filled(path, lambda: SketchExtractor(**config), tensors, "the sketch extractor that it describes")
+    tensors = state_of(as_tensors(read(path)), "model.1.weight", path, WHAT)
+    config = infer_config(tensors, path)
+    return filled(path, lambda: SketchExtractor(**config), tensors, WHAT, norms)
 
 
-def is_norm(key, state):
-    """Whether a state-dict key belongs to an instance normalisation (its weight has one axis, a convolution's four)."""
-    return state[key.rpartition(".")[0] + ".weight"].ndim == 1
+def norms(names):
+    """Jittor files may leave the instance normalisations out: 1 and 0, as in a fresh network. A convolution is not one:
+    its weight has four axes, and its bias is never left out alone."""
+    ones = {name: torch.ones(t.shape) for name, t in names.items() if name.endswith(".weight") and t.ndim == 1}
+    biases = [name.removesuffix("weight") + "bias" for name in ones]
+    return ones | {name: torch.zeros(names[name].shape) for name in biases if name in names}
 
 
 def infer_config(tensors, path):
     """Constructor arguments of SketchExtractor from the shapes of its state dict."""
-    blocks = {match[1] for key in tensors if (match := re.match(r"model\.(\d+)\.conv_block\.", key))}
+    blocks = {match[1] for key in tensors if (match := re.match(r"model\.(\d{1,3})\.conv_block\.", key))}
     first = tensors.get("model.1.weight")
     if first is None or first.ndim != 4 or tuple(first.shape[1:]) != (3, 7, 7) or not blocks:
-        raise WeightsError(f"{path}: is not the DeepFaceEditing sketch generator (photo to sketch)")
+        raise WeightsError(f"{path}: does not hold {WHAT}; {REMEDY}")
     # indices: 4 layers before the first down-sampling, 3 for each, then the residual blocks
     return {"ngf": first.shape[0], "n_downsampling": (min(map(int, blocks)) - 4) // 3, "n_blocks": len(blocks)}
 
 
-class ArrayUnpickler(pickle.Unpickler):
-    """Rebuilds dicts, strings, numbers and numpy arrays; refuses every other global."""
-
-    def find_class(self, module, name):
-        if (module, name) not in ARRAY_GLOBALS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
-
-
-def read_jittor_pickle(path):
-    """A Jittor module file -> {key: float32 tensor}. A trailer (hash and marker) after the pickle is ignored.
-
-    Raises WeightsError when the file is missing, damaged, or is more than a dict of numeric arrays.
-    """
-    import numpy as np
-    import torch
-
-    try:
-        with open(path, "rb") as file:
-            arrays = ArrayUnpickler(file).load()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror}); give an existing path") from error
-    except Exception as error:  # a hostile pickle can raise anything
-        raise WeightsError(f"{path}: refused, not a plain pickle of numpy arrays ({error})") from error
-    if not isinstance(arrays, dict) or not arrays:
-        raise WeightsError(f"{path}: refused, holds {type(arrays).__name__} where a dict of arrays is needed")
-    tensors = {}
-    for key, value in arrays.items():
-        if not isinstance(key, str) or not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-            raise WeightsError(f"{path}: refused, entry {key!r} is not an array of floating-point numbers")
-        tensors[key] = torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
-    return tensors
+def as_tensors(content, depth=3):
+    """The same dictionaries, with their arrays of floating-point numbers as tensors."""
+    if isinstance(content, Array):
+        value = content.value
+        number = value is not None and value.dtype.kind == "f"
+        return torch.from_numpy(np.array(value, dtype=np.float32)) if number else None
+    if isinstance(content, dict) and depth:
+        return {key: as_tensors(value, depth - 1) for key, value in content.items()}
+    return content

@@ -7,17 +7,14 @@ colour channel by itself, so that lips and jaw are found by their colour where t
 """
 
 import torch
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import pad
+
+from .blur import gaussian_blur
 
 
 def blur(x, sigma):
-    """Gaussian blur of [N, C, H, W], reflected at the borders; the kernel reaches out to 3 sigma."""
-    radius = max(1, round(3 * sigma))
-    offsets = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
-    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).repeat(x.shape[1], 1, 1, 1)  # [C, 1, 1, K]
-    x = conv2d(pad(x, [radius, radius, 0, 0], mode="reflect"), kernel, groups=x.shape[1])
-    return conv2d(pad(x, [0, 0, radius, radius], mode="reflect"), kernel.mT, groups=x.shape[1])
+    """Gaussian blur of [N, C, H, W] whose window reaches out to 3 sigma."""
+    return gaussian_blur(x, 2 * max(1, round(3 * sigma)) + 1, sigma)
 
 
 def bilateral(x, sigma_space=1.5, sigma_range=0.15, radius=2):

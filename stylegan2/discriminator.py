@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from .generator import MappingNetwork
-from .layers import Conv2dLayer, FullyConnectedLayer, block_resolutions, channels_at, half_dtype
+from .layers import Conv2dLayer, FullyConnectedLayer, block_resolutions, channels_at
 from .ops import downsample2d, setup_filter
+from .precision import half_dtype
 
 
 class DiscriminatorBlock(nn.Module):
@@ -31,10 +32,10 @@ class DiscriminatorBlock(nn.Module):
         if architecture == "resnet":
             self.skip = Conv2dLayer(tmp_channels, out_channels, 1, bias=False, down=2, resample_filter=resample_filter)
 
-    def forward(self, x, img, force_fp32=False):
+    def forward(self, x, img):
         """x [N, tmp, R, R] or None, img [N, 3, R, R] or None -> the same at R/2 (img None unless architecture skip)."""
         device = (x if x is not None else img).device
-        dtype = half_dtype(device) if self.use_half and not force_fp32 else torch.float32
+        dtype = half_dtype(device) if self.use_half else torch.float32
         if x is not None:
             x = x.to(dtype)
         if hasattr(self, "fromrgb"):
@@ -127,12 +128,12 @@ class Discriminator(nn.Module):
             self.mapping = MappingNetwork(0, c_dim, cmap_dim, None, w_avg_beta=None, **(mapping_kwargs or {}))
         self.b4 = DiscriminatorEpilogue(at_4, cmap_dim, 4, **(epilogue_kwargs or {}), **common)
 
-    def forward(self, img, c=None, force_fp32=False):
+    def forward(self, img, c=None):
         if img.shape[1:] != (self.img_channels, self.img_resolution, self.img_resolution):
             size = f"[N, {self.img_channels}, {self.img_resolution}, {self.img_resolution}]"
             raise ValueError(f"image must be {size}, got {list(img.shape)}")
         x = None
         for resolution in self.block_resolutions:
-            x, img = getattr(self, f"b{resolution}")(x, img, force_fp32)
+            x, img = getattr(self, f"b{resolution}")(x, img)
         cmap = self.mapping(None, c) if self.c_dim else None
         return self.b4(x, img, cmap)

@@ -8,10 +8,11 @@ import math
 import torch
 from torch import nn
 
-from .layers import Conv2dLayer, FullyConnectedLayer, block_resolutions, channels_at, half_dtype
+from .layers import Conv2dLayer, FullyConnectedLayer, block_resolutions, channels_at
 from .ops import bias_act, modulated_conv2d, setup_filter, upsample2d
 from .ops.bias_act import default_gain
 from .ops.frozen_layer import frozen_layer, frozen_layer_applies
+from .precision import half_dtype
 
 
 def normalize_2nd_moment(x, dim=1, eps=1e-8):
@@ -148,10 +149,10 @@ class SynthesisBlock(nn.Module):
         if in_channels != 0 and architecture == "resnet":
             self.skip = Conv2dLayer(in_channels, out_channels, 1, bias=False, up=2, resample_filter=resample_filter)
 
-    def forward(self, x, img, ws, noise_mode="random", noise=None, force_fp32=False, fused_modconv=False):
+    def forward(self, x, img, ws, noise_mode="random", noise=None, fused_modconv=False):
         """x [N, Cin, R/2, R/2] or None, img [N, 3, R/2, R/2] or None, ws [N, num_conv + num_torgb, w_dim], noise a list
         of num_conv tensors or None. Returns (x, img) at resolution R; img is float32."""
-        dtype = half_dtype(ws.device) if self.use_half and not force_fp32 else torch.float32
+        dtype = half_dtype(ws.device) if self.use_half else torch.float32
         if self.training:
             fused_modconv = False  # one shared weight gradient instead of N
         w = iter(ws.unbind(dim=1))
@@ -179,7 +180,7 @@ class SynthesisBlock(nn.Module):
 class SynthesisNetwork(nn.Module):
     """w_plus [N, num_ws, w_dim] -> image [N, img_channels, R, R], about [-1, 1] (not clipped).
 
-    The `num_fp16_res` highest resolutions run in half precision (float16 on CUDA, bfloat16 elsewhere).
+    The `num_fp16_res` highest resolutions run in half precision (precision.py).
     """
 
     def __init__(self, w_dim, img_resolution, img_channels, channel_base=32768, channel_max=512, num_fp16_res=0,
@@ -209,7 +210,7 @@ class SynthesisNetwork(nn.Module):
         pairs = zip(self.block_resolutions, self.blocks(), strict=True)
         return [(resolution, resolution) for resolution, block in pairs for _ in range(block.num_conv)]
 
-    def forward(self, ws, noise_mode="random", noise=None, force_fp32=False, fused_modconv=False):
+    def forward(self, ws, noise_mode="random", noise=None, fused_modconv=False):
         """noise: None, or a tensor a layer, [N or 1, 1, R, R] (see `noise_shapes`), instead of `noise_mode`'s."""
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise ValueError(f"w_plus must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}")
@@ -220,7 +221,7 @@ class SynthesisNetwork(nn.Module):
             # A block's toRGB shares its row with the first layer of the next block.
             block_ws = ws[:, row : row + block.num_conv + block.num_torgb]
             block_noise = None if noise is None else noise[layer : layer + block.num_conv]
-            x, img = block(x, img, block_ws, noise_mode, block_noise, force_fp32, fused_modconv)
+            x, img = block(x, img, block_ws, noise_mode, block_noise, fused_modconv)
             row += block.num_conv
             layer += block.num_conv
         return img

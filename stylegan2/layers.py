@@ -62,8 +62,3 @@ def block_resolutions(img_resolution):
 def channels_at(resolution, channel_base, channel_max):
     """Feature maps of a block: inversely proportional to its resolution, limited by `channel_max`."""
     return min(channel_base // resolution, channel_max)
-
-
-def half_dtype(device):
-    """The half-precision type of a device: float16 on CUDA, bfloat16 elsewhere."""
-    return torch.float16 if torch.device(device).type == "cuda" else torch.bfloat16

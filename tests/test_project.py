@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import pipeline
 import project
+from jobs.results import FACE_FILES
 
 
 def run(*arguments):
@@ -27,8 +30,8 @@ def test_one_portrait(face, tiny_bundle, tmp_path):
     result = run(face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 2)
     assert result.exit_code == 0, result.output
     folder = tmp_path / "out" / "face"
-    face_files = {f"face0_{name}" for name in ("crop.png", "inversion.png", "portrait.png", "mask.png", "w_plus.npz")}
-    names = {"composite.png", "sheet.png", "report.json"} | face_files
+    face_files = {f"face0_{name}" for name in FACE_FILES}
+    names = {"composite.png", "sheet.png", "report.json", "inversion.json"} | face_files
     assert {p.name for p in folder.iterdir()} == names
     assert np.load(folder / "face0_w_plus.npz")["w_plus"].shape == (1, 8, 16)
     before, after = (np.asarray(Image.open(p)) for p in (face, folder / "composite.png"))
@@ -257,7 +260,7 @@ def test_help_is_quick():
     import sys
 
     code = "import sys, project; sys.exit(any(m in sys.modules for m in ('torch', 'cv2', 'dlib', 'numpy')))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=project.Path(project.__file__).parent).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(project.__file__).parent).returncode == 0
 
 
 def files_of(folder):
@@ -273,8 +276,8 @@ def test_rerun_does_only_what_is_missing(face, tiny_bundle, tmp_path, monkeypatc
     assert run(*options).exit_code == 0
     before = {k: v for k, v in files_of(out).items() if len(k.parts) > 1}
     done = []
-    whole = project.project_picture
-    monkeypatch.setattr(project, "project_picture", lambda *a: (done.append(a[0]), whole(*a))[1])
+    whole = pipeline.finish_picture
+    monkeypatch.setattr(pipeline, "finish_picture", lambda *a: (done.append(a[0]), whole(*a))[1])
     assert run(*options).exit_code == 0 and not done
     (out / "a" / "report.json").unlink()  # as if it had been interrupted there
     assert run(*options).exit_code == 0 and len(done) == 1
@@ -334,7 +337,7 @@ def test_two_processes_write_what_one_writes(face, tiny_bundle, tmp_path):
     one, two = files_of(tmp_path / "one"), files_of(tmp_path / "two")
     assert one.keys() == two.keys()
     assert all(two[name] == data for name, data in one.items() if name.suffix in (".png", ".npz"))
-    names = [[e["output"] for e in json.loads(files[project.Path("report.json")])["pictures"]] for files in (one, two)]
+    names = [[e["output"] for e in json.loads(files[Path("report.json")])["pictures"]] for files in (one, two)]
     assert names[0] == names[1] == ["0", "1", "2", "text"]
 
 
@@ -362,28 +365,28 @@ def test_compile_without_a_compiler_says_so_and_goes_on(face, tiny_bundle, tmp_p
 
 
 def test_python_interface(face, tiny_bundle, tmp_path):
-    result = project.Projector(tiny_bundle, steps=1)(face)
+    result = pipeline.Projector(tiny_bundle, steps=1)(face)
     result.save(tmp_path / "face")
     assert run(face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1).exit_code == 0
     composite = tmp_path / "out" / "face" / "composite.png"
     assert (tmp_path / "face" / "composite.png").read_bytes() == composite.read_bytes()
-    assert result.faces[0]["portrait"].shape == (32, 32, 3)
+    assert result.faces[0].portrait.shape == (32, 32, 3)
     from alignment import AlignmentError
 
     Image.new("RGB", (240, 240)).save(tmp_path / "blank.png")
     with pytest.raises(AlignmentError, match="blank.png: no face found"):
-        project.Projector(tiny_bundle, steps=1)(tmp_path / "blank.png")
+        pipeline.Projector(tiny_bundle, steps=1)(tmp_path / "blank.png")
 
 
 def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, monkeypatch):
-    from jobs import texture_refinement
+    from jobs import texture
 
     called = {}
 
     def refine(out, mesh, texture, image, camera, **options):
         called.update(options, out=out, paths=(mesh.name, texture.name, camera), image=image)
 
-    monkeypatch.setattr(texture_refinement, "refine_texture", refine)
+    monkeypatch.setattr(texture, "refine_texture", refine)
     options = (face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
     assert run(*options, "--mesh", "head.obj", "--texture", "skin.png", "--rounds", 2).exit_code == 0
     assert called["image"] == tmp_path / "out" / "face" / "composite.png" and called["image"].is_file()
@@ -399,3 +402,62 @@ def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, mon
         Image.new("RGB", (64, 64)).save(tmp_path / "two" / f"{name}.png")
     result = run(tmp_path / "two", *options[1:], "--mesh", "head.obj", "--texture", "skin.png")
     assert result.exit_code == 2 and "--mesh belongs to one picture" in result.output and not called
+
+
+def test_another_finish_inverts_nothing_anew(face, tiny_bundle, tmp_path, monkeypatch):
+    import inversion
+
+    options = (face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+    assert run(*options).exit_code == 0
+    composite = tmp_path / "out" / "face" / "composite.png"
+    first, kept = composite.read_bytes(), (tmp_path / "out" / "face" / "inversion.json").read_bytes()
+    monkeypatch.setattr(inversion, "invert", None)
+    seen = {first}
+    for other in (("--detail", 0), ("--strength", 0.5), ("--blend", "paper", "--detail", 0)):
+        result = run(*options, *other)
+        assert result.exit_code == 0, result.output
+        seen.add(composite.read_bytes())
+    assert len(seen) == 4 and (tmp_path / "out" / "face" / "inversion.json").read_bytes() == kept
+    assert run(*options).exit_code == 0 and composite.read_bytes() == first  # and as fresh
+    entry = json.loads((tmp_path / "out" / "face" / "report.json").read_text())
+    assert entry["faces"][0]["detail"] == 1
+    for wrong in (("--detail", "nan"), ("--strength", "1.6"), ("--detail", "-1")):
+        assert run(*options, *wrong).exit_code == 2
+
+
+def test_strength_0_changes_no_sample(face, tiny_bundle, tmp_path):
+    assert run(face, "-o", tmp_path, "--weights", tiny_bundle, "--steps", 1, "--strength", 0).exit_code == 0
+    before, after = (np.asarray(Image.open(path)) for path in (face, tmp_path / "face" / "composite.png"))
+    assert np.array_equal(before, after)
+
+
+def test_the_paper_preset_is_eq_5(face, tiny_bundle, tmp_path):
+    """Whatever else --preset paper sets, the picture is that of Eq. 5 from the portrait that is written beside it."""
+    from alignment import find_faces, read_picture
+    from alignment.tensors import to_tensor
+    from postprocess.compositing import composite
+    from postprocess.parsing import load_parser, parse
+
+    assert run(face, "-o", tmp_path, "--weights", tiny_bundle, "--steps", 1, "--preset", "paper").exit_code == 0
+    picture, portrait = read_picture(face), np.asarray(Image.open(tmp_path / "face" / "face0_portrait.png"))
+    (found,) = find_faces(picture.pixels)
+    labels = parse(load_parser(tiny_bundle / "parser.safetensors"), to_tensor(portrait[None]))[0].numpy()
+    expected, _ = composite(picture.original.samples, portrait, labels, found.quad, blend="paper")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "face" / "composite.png")), expected)
+
+
+def test_arrays_and_pil_pictures(face, tiny_bundle):
+    from alignment import PictureError
+
+    projector = pipeline.Projector(tiny_bundle, steps=1, device="cpu")
+    image = Image.open(face).convert("RGB")
+    inverted = projector.invert(image, projector.find(image))
+    array = np.asarray(image)
+    results = [projector.finish(inverted), projector(array), projector(face)]
+    assert all(np.array_equal(result.composite, results[0].composite) for result in results)
+    deep = array.astype(np.uint16) * 257
+    assert projector(deep).composite.dtype == np.uint16
+    assert np.array_equal(projector.finish(inverted, strength=0.0).composite, array)
+    for wrong in (array.astype(float), array[..., :2].T, 3, Image.new("RGB", (8, 8))):
+        with pytest.raises(PictureError):
+            projector(wrong)

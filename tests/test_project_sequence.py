@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import pipeline
 import project
 
 
@@ -59,8 +60,8 @@ def test_rerun_does_what_is_missing_and_what_follows_a_change(frames, done, tiny
     out, _ = done
     shutil.copytree(out, tmp_path / "out")
     shutil.copytree(frames, tmp_path / "in")
-    made, whole = [], project.project_picture
-    monkeypatch.setattr(project, "project_picture", lambda *a: (made.append(a[0]), whole(*a))[1])
+    made, whole = [], pipeline.finish_picture
+    monkeypatch.setattr(pipeline, "finish_picture", lambda *a: (made.append(a[0]), whole(*a))[1])
     options = (tmp_path / "in", "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 5, "--sequence")
     run(*options)
     assert not made

@@ -1,8 +1,8 @@
-"""Adaptive discriminator augmentation: the differentiable pipeline `bgc` (Karras et al. 2020b, appendix B).
+"""Adaptive discriminator augmentation: the differentiable pipeline (Karras et al. 2020b, appendix B).
 
-Pixel blitting, general geometry and colour transforms; each is drawn with probability `multiplier * p` per picture. The
-geometric ones are composed into one matrix and executed once, with a wavelet low-pass on a doubled grid so that no
-aliasing tells D what was done; the colour ones are composed into one 4x4 matrix.
+Pixel blitting, general geometry, colour, filtering in four frequency bands, noise and cutout; each transform is drawn
+with probability `multiplier * p` per picture. The geometric ones are composed into one matrix and executed once
+(resample.py), the colour ones into one 4x4 matrix.
 """
 
 import math
@@ -11,38 +11,116 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from stylegan2.ops import downsample2d, setup_filter, upsample2d
+from stylegan2.ops import setup_filter
 
+from .draw import Draw
+from .filter_bank import filter_bank
+from .resample import resample
 from .shares import Share
 
-# Low-pass analysis filter of the 'sym6' wavelet (Daubechies 1992)
+# Low-pass analysis filter of the wavelet 'sym6' (Daubechies 1992)
 SYM6 = [
-    0.015404109327027373, 0.0034907120842174702, -0.11799011114819057, -0.048311742585633, 0.4910559419267466,
-    0.787641141030194, 0.3379294217276218, -0.07263752278646252, -0.021060292512300564, 0.04472490177066578,
-    0.0017677118642428036, -0.007800708325034148,
-]  # fmt: skip
+    0.015404109327027373,
+    0.0034907120842174702,
+    -0.11799011114819057,
+    -0.048311742585633,
+    0.4910559419267466,
+    0.787641141030194,
+    0.3379294217276218,
+    -0.07263752278646252,
+    -0.021060292512300564,
+    0.04472490177066578,
+    0.0017677118642428036,
+    -0.007800708325034148,
+]
+
+# The pipelines of Karras et al. 2020b by name: which transforms are switched on
+GROUPS = {
+    "blit": ("xflip", "rotate90", "xint"),
+    "geom": ("scale", "rotate", "aniso", "xfrac"),
+    "color": ("brightness", "contrast", "lumaflip", "hue", "saturation"),
+    "filter": ("imgfilter",),
+    "noise": ("noise",),
+    "cutout": ("cutout",),
+}
+_cumulative = {"".join(name[0] for name in list(GROUPS)[:count]): list(GROUPS)[:count] for count in range(2, 7)}
+PIPELINES = {
+    name: {transform: 1 for group in groups for transform in GROUPS[group]}
+    for name, groups in ({name: [name] for name in GROUPS} | _cumulative).items()
+}  # blit, geom, ..., bg, bgc, bgcf, bgcfn, bgcfnc
+
+BAND_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)  # expected power spectrum of pictures (1 / f), lowest band first
 
 
 class AugmentPipe(nn.Module):
     """Images [N, 3, H, W], about [-1, 1] -> augmented images of the same shape (values are not clipped).
 
-    Every argument named after a transform is its probability multiplier; 0 switches it off. `p` is a buffer that the
-    training loop adapts. p = 0 returns the pictures untouched.
+    The arguments are the release's: one named after a transform is its probability multiplier, 0 switches it off. `p`
+    is a buffer that the training loop adapts. p = 0 returns the pictures untouched.
     """
 
-    def __init__(self, xflip=0, rotate90=0, xint=0, xint_max=0.125, scale=0, rotate=0, aniso=0, xfrac=0, scale_std=0.2,
-                 rotate_max=1, aniso_std=0.2, xfrac_std=0.125, brightness=0, contrast=0, lumaflip=0, hue=0,
-                 saturation=0, brightness_std=0.2, contrast_std=0.5, hue_max=1, saturation_std=1):  # fmt: skip
+    def __init__(
+        self,
+        # Pixel blitting
+        xflip=0,
+        rotate90=0,
+        xint=0,
+        xint_max=0.125,  # largest whole-pixel shift, as a share of the side
+        # General geometry
+        scale=0,
+        rotate=0,
+        aniso=0,
+        xfrac=0,
+        scale_std=0.2,  # of log2 of the scale
+        rotate_max=1,  # largest angle, in half turns
+        aniso_std=0.2,  # of log2 of the stretch
+        xfrac_std=0.125,  # of the shift, as a share of the side
+        # Colour
+        brightness=0,
+        contrast=0,
+        lumaflip=0,
+        hue=0,
+        saturation=0,
+        brightness_std=0.2,
+        contrast_std=0.5,  # of log2
+        hue_max=1,  # in half turns
+        saturation_std=1,  # of log2
+        # Image-space filtering
+        imgfilter=0,
+        imgfilter_bands=(1, 1, 1, 1),  # further multipliers, one a frequency band, lowest first
+        imgfilter_std=1,  # of log2 of a band's amplification
+        # Corruption
+        noise=0,
+        cutout=0,
+        noise_std=0.1,  # of the noise's own standard deviation
+        cutout_size=0.5,  # side of the square that is cut out, as a share of the picture's
+    ):
         super().__init__()
         self.register_buffer("p", torch.ones([]))
         self.register_buffer("Hz_geom", setup_filter(SYM6))
+        self.register_buffer("Hz_fbank", filter_bank())
         self.multiplier = dict(
-            xflip=xflip, rotate90=rotate90, xint=xint, scale=scale, rotate=rotate, aniso=aniso, xfrac=xfrac,
-            brightness=brightness, contrast=contrast, lumaflip=lumaflip, hue=hue, saturation=saturation,
-        )  # fmt: skip
+            xflip=xflip,
+            rotate90=rotate90,
+            xint=xint,
+            scale=scale,
+            rotate=rotate,
+            aniso=aniso,
+            xfrac=xfrac,
+            brightness=brightness,
+            contrast=contrast,
+            lumaflip=lumaflip,
+            hue=hue,
+            saturation=saturation,
+            imgfilter=imgfilter,
+            noise=noise,
+            cutout=cutout,
+        )
         self.xint_max, self.scale_std, self.rotate_max, self.aniso_std = xint_max, scale_std, rotate_max, aniso_std
         self.xfrac_std, self.brightness_std, self.contrast_std = xfrac_std, brightness_std, contrast_std
         self.hue_max, self.saturation_std = hue_max, saturation_std
+        self.imgfilter_bands, self.imgfilter_std = imgfilter_bands, imgfilter_std
+        self.noise_std, self.cutout_size = noise_std, cutout_size
 
     def forward(self, images, debug_percentile=None, share=None):
         """debug_percentile: replace every random draw by this percentile of its distribution and apply everything.
@@ -50,7 +128,7 @@ class AugmentPipe(nn.Module):
         if debug_percentile is None and float(self.p) == 0:
             return images
         share = share or Share(0, 1, len(images), images.device)
-        draw = _Draw(share, self.p, debug_percentile)
+        draw = Draw(share, self.p, debug_percentile)
         geometry = self._geometry(draw, *images.shape[2:])
         if geometry is not None:
             images = resample(images, geometry, self.Hz_geom)
@@ -58,6 +136,12 @@ class AugmentPipe(nn.Module):
         if color is not None:
             flat = color[:, :3, :3] @ images.flatten(2) + color[:, :3, 3:]  # [N, 3, H * W]
             images = flat.reshape(images.shape)
+        if self.multiplier["imgfilter"]:
+            images = self._filtered(draw, images)
+        if self.multiplier["noise"]:
+            images = self._noisy(draw, images)
+        if self.multiplier["cutout"]:
+            images = self._cut_out(draw, images)
         return images
 
     def _geometry(self, draw, height, width):
@@ -119,75 +203,42 @@ class AugmentPipe(nn.Module):
             steps.append(luma + (eye - luma) * s[rows])
         return _compose(steps[::-1])  # applied to column vectors: the last transform stands leftmost
 
+    def _filtered(self, draw, images):
+        """Each frequency band amplified at random, the expected power kept: one zero-phase filter a picture."""
+        power = torch.tensor(BAND_POWER, device=images.device)
+        gains = torch.ones([len(images), len(power)], device=images.device)
+        for band, multiplier in enumerate(self.imgfilter_bands):
+            if multiplier:
+                value = draw.when(self.multiplier["imgfilter"] * multiplier, draw.normal(self.imgfilter_std).exp2(), 1)
+                change = torch.ones_like(gains)
+                change[:, band] = value
+                gains = gains * change / (power * change.square()).sum(1, keepdim=True).sqrt()
+        taps = (gains @ self.Hz_fbank).repeat_interleave(images.shape[1], 0)[:, None]  # [N * C, 1, 43]
+        n, c, height, width = images.shape
+        reach = taps.shape[2] // 2
+        if reach >= min(height, width):
+            raise ValueError(f"filtering needs pictures of more than {reach} pixels, got {width}x{height}")
+        x = F.pad(images, [reach] * 4, mode="reflect").reshape(1, n * c, height + 2 * reach, width + 2 * reach)
+        x = F.conv2d(x, taps[:, :, None], groups=n * c)
+        return F.conv2d(x, taps[:, :, :, None], groups=n * c).reshape(images.shape)
 
-def resample(images, geometry, f):
-    """Execute an output-to-input pixel transform [N, 3, 3] about the centre: reflect-pad, double, sample, halve.
+    def _noisy(self, draw, images):
+        """White noise; its standard deviation is half-normal per picture."""
+        std = draw.when(self.multiplier["noise"], draw.half_normal(self.noise_std), 0)
+        return images + draw.share.randn(*images.shape[1:]) * std[:, None, None, None]
 
-    f: orthogonal low-pass filter [taps] for the doubling and halving.
-    """
-    n, c, height, width = images.shape
-    taps = len(f) // 4
-    # Pad as far as any corner of any output reaches, at most one reflection.
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-    corners = torch.tensor([[-cx, cx, cx, -cx], [-cy, -cy, cy, cy], [1, 1, 1, 1]], device=images.device)
-    reach = (geometry @ corners)[:, :2].transpose(0, 1).flatten(1)  # [2, N * 4]
-    low = ((-reach).amax(1) + 2 * taps - torch.tensor([cx, cy], device=images.device)).tolist()
-    high = (reach.amax(1) + 2 * taps - torch.tensor([cx, cy], device=images.device)).tolist()
-    x0, x1 = (min(max(math.ceil(side[0]), 0), width - 1) for side in (low, high))
-    y0, y1 = (min(max(math.ceil(side[1]), 0), height - 1) for side in (low, high))
-    images = F.pad(images, [x0, x1, y0, y1], mode="reflect")
-    images = upsample2d(images, f, up=2)
-
-    def constant(matrix):
-        return torch.tensor(matrix, device=images.device, dtype=torch.float32)
-
-    def shift(tx, ty):
-        return constant([[1, 0, tx], [0, 1, ty], [0, 0, 1]])
-
-    def scale(sx, sy):
-        return constant([[sx, 0, 0], [0, sy, 0], [0, 0, 1]])
-
-    out_h, out_w = (height + 2 * taps) * 2, (width + 2 * taps) * 2
-    geometry = shift((x0 - x1) / 2, (y0 - y1) / 2) @ geometry  # the centre moved with the padding
-    geometry = scale(2, 2) @ geometry @ scale(0.5, 0.5)
-    geometry = shift(-0.5, -0.5) @ geometry @ shift(0.5, 0.5)  # sample positions of the doubled grid
-    # Pixels -> the [-1, 1] coordinates of grid_sample, input side and output side.
-    geometry = scale(2 / images.shape[3], 2 / images.shape[2]) @ geometry @ scale(out_w / 2, out_h / 2)
-    grid = F.affine_grid(geometry[:, :2], [n, c, out_h, out_w], align_corners=False)
-    images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return downsample2d(images, f, down=2, padding=-2 * taps, flip_filter=True)
-
-
-class _Draw:
-    """Random numbers for a share of a batch, or one percentile of their distributions."""
-
-    def __init__(self, share, p, percentile):
-        self.share, self.p, self.percentile = share, p, percentile
-
-    def uniform(self):
-        if self.percentile is not None:
-            return torch.full([self.share.n], float(self.percentile), device=self.share.device)
-        return self.share.rand()
-
-    def normal(self, std):
-        if self.percentile is not None:
-            value = torch.erfinv(torch.tensor(2 * float(self.percentile) - 1, device=self.share.device))
-            return value.expand(self.share.n) * std  # as the reference has it, without the factor sqrt(2)
-        return self.share.randn() * std
-
-    def when(self, multiplier, value, otherwise, probability=None):
-        """`value` with probability multiplier * p (or `probability`), else `otherwise`; per picture."""
-        if self.percentile is not None:
-            return value
-        probability = multiplier * self.p if probability is None else probability
-        return torch.where(self.share.rand() < probability, value, otherwise)
-
-    def when_both(self, multiplier, values):
-        """Two values that are kept or set to 0 together."""
-        if self.percentile is not None:
-            return values
-        keep = self.share.rand() < multiplier * self.p
-        return [torch.where(keep, value, 0) for value in values]
+    def _cut_out(self, draw, images):
+        """A square somewhere set to 0."""
+        half = draw.when(self.multiplier["cutout"], torch.full([len(images)], 0.5 * self.cutout_size).to(images), 0)
+        inside = None
+        for axis in (3, 2):
+            side = images.shape[axis]
+            centre = draw.uniform()
+            positions = (torch.arange(side, device=images.device) + 0.5) / side
+            near = (positions - centre[:, None]).abs() < half[:, None]  # [N, side]
+            near = near[:, None, None, :] if axis == 3 else near[:, None, :, None]
+            inside = near if inside is None else inside & near
+        return images * ~inside
 
 
 def _compose(matrices):

@@ -14,35 +14,51 @@ import numpy as np
 import torch
 from PIL import Image
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+from alignment import PictureError, open_image, read_picture
+from alignment.formats import read_file, read_member
+from alignment.listing import left_out_line, pictures_in, sort_names
+from alignment.text import shown
+
 MEMORY = 4 * 2**30
+MOST_BYTES = 2**28  # of one picture file
 
 
 class DatasetError(Exception):
     """The training pictures are missing, damaged or do not fit. The message names the file."""
 
 
-def training_names(source, exclude=None):
+def training_names(source, exclude=None, tell=lambda line: None):
     """The pictures in a folder or zip, at any depth, sorted, whose stem does not occur in the folder `exclude`.
 
     They are `pathlib.Path` or `zipfile.Path`; both have `stem` and `open`. The zip may be one written for
-    StyleGAN2-ADA; its `dataset.json` (labels) is not needed. Raises DatasetError.
+    StyleGAN2-ADA; its `dataset.json` (labels) is not needed. tell: is given a line about files that look like pictures
+    and are not taken. Raises DatasetError.
     """
     source = Path(source)
-    if source.is_dir():
-        paths = list(source.rglob("*"))
-    elif source.is_file():
-        try:
+    try:
+        if source.is_dir():
+            paths, left_out = pictures_in(source, deep=True)
+        elif source.suffix.lower() == ".npz":  # a zip, of arrays
+            raise DatasetError(f"{source}: holds numbers, such as statistics for FID; give a folder or zip of pictures")
+        elif source.is_file():
             archive = zipfile.Path(source)
-            paths = [zipfile.Path(archive.root, name) for name in archive.root.namelist()]
-        except (zipfile.BadZipFile, OSError) as error:
-            raise DatasetError(f"{source}: not a readable zip ({error}); give a folder or zip of pictures") from error
-    else:
-        raise DatasetError(f"{source}: no such folder or zip of training pictures")
-    held_out = {path.stem for path in Path(exclude).iterdir()} if exclude else set()
-    paths = [p for p in paths if Path(p.name).suffix.lower() in SUFFIXES and Path(p.name).stem not in held_out]
+            names, left_out = sort_names(name for name in archive.root.namelist() if not name.endswith("/"))
+            paths = [zipfile.Path(archive.root, name) for name in names]
+        else:
+            raise DatasetError(f"{source}: no such folder or zip of training pictures")
+    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
+        kind = "folder" if source.is_dir() else "zip"
+        raise DatasetError(f"{source}: not a readable {kind} ({error}); give a folder or zip of pictures") from error
+    try:
+        held_out = {path.stem for path in Path(exclude).iterdir()} if exclude else set()
+    except OSError as error:
+        raise DatasetError(f"{exclude}: `exclude` is no folder to be read ({error.strerror}); name one or none") from error
+    paths = [path for path in paths if Path(path.name).stem not in held_out]
+    line = left_out_line(left_out)
+    if line:
+        tell(f"{source}: {line}")
     if not paths:
-        raise DatasetError(f"{source}: holds no pictures to train on ({', '.join(sorted(SUFFIXES))})")
+        raise DatasetError(f"{source}: holds no pictures to train on{'; ' + line if line else ''}")
     return sorted(paths, key=str)
 
 
@@ -113,32 +129,47 @@ def batches(images, position, batch, seed, mirror, share):
 
 
 def _decode(path, resolution):
-    """One picture, uint8 [3, R, R]."""
+    """One picture, uint8 [3, R, R], as everything here sees it (alignment.read_picture)."""
     try:
-        with path.open("rb") as file, Image.open(file) as image:
-            image = image.convert("RGB")
-    except Exception as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); remove it or fetch it again") from error
-    _fits(path, image.size, resolution)
-    if image.width != resolution:
-        image = image.reduce(image.width // resolution)
-    return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
+        pixels = read_picture(path, _content(path), smallest=1).pixels
+    except PictureError as error:
+        raise _unreadable(path, error) from error
+    _fits(path, pixels.shape[1::-1], resolution)
+    if len(pixels) != resolution:
+        pixels = np.asarray(Image.fromarray(pixels).reduce(len(pixels) // resolution))
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+
+
+def _content(path):
+    """The bytes of a file or member. Raises PictureError."""
+    if isinstance(path, Path):
+        return read_file(path)
+    try:
+        return read_member(path.root, path.at, MOST_BYTES)
+    except Exception as error:  # damaged, encrypted, vanished: zipfile has many
+        raise PictureError(f"{path}: {error}; remove it") from error
 
 
 def _check_size(path, resolution):
     """As `_decode` refuses, by the header alone."""
     try:
-        with path.open("rb") as file, Image.open(file) as image:
+        with path.open("rb") as file, open_image(path, file) as image:
             size = image.size
-    except Exception as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); remove it or fetch it again") from error
-    _fits(path, size, resolution)
+    except Exception:  # not by Pillow alone, or not at all
+        _decode(path, resolution)
+    else:
+        _fits(path, size, resolution)
+
+
+def _unreadable(path, error):
+    why = str(error).removeprefix(f"{shown(path, 2000)}: ").split("; ")[0]
+    return DatasetError(f"{shown(path)}: cannot be read ({why}); remove it or fetch it again")
 
 
 def _fits(path, size, resolution):
     width, height = size
     if width != height or width % resolution:
-        raise DatasetError(f"{path}: is {width}x{height}; the run needs squares of {resolution} or a multiple of it")
+        raise DatasetError(f"{shown(path)}: is {width}x{height}; the run needs squares of {resolution} or a multiple of it")
 
 
 def _problem(function, *arguments):

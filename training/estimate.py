@@ -15,7 +15,8 @@ from torch.utils.flop_counter import flop_registry
 from losses import adversarial
 from sketch.network import SketchExtractor
 
-from .loop import build_networks, portions, trained_parameters
+from .networks import build_networks, trained_parameters
+from .run import division
 
 # Published by the authors of StyleGAN2-ADA: seconds per thousand pictures of plain StyleGAN2 at 1024x1024, batch 4.
 # Divided into our count of that run's operations they give the rate a GPU really reaches.
@@ -26,7 +27,7 @@ OVERHEAD = 1.5  # GiB: CUDA context, cuDNN's workspaces
 def estimate(config, world_size):
     """{"parameters": {network: count}, "gib": peak per process, "flops_per_image", "minutes": {GPU: whole run}}."""
     G, D, g_real = _networks(config)
-    n = config.batch // (world_size * portions(config, world_size))
+    _, n = division(config, D, world_size)
     phases = _phases(config, G, D, g_real, n)
     parameters = {"G": _count(G.parameters()), "D": _count(D.parameters())}
     trained = _count(trained_parameters(G, transfer=g_real is not None)) + parameters["D"]
@@ -59,11 +60,13 @@ def plain_flops_per_image():
 
 def _networks(config):
     """(G, D, g_real) on the meta device; a g_real file that is not there yet counts as one of the configured widths."""
+    if config.g_real and Path(config.g_real).is_file():  # read on the CPU: a file's reader computes with its numbers
+        return [network.to("meta").train() for network in build_networks(config)]
     with torch.device("meta"):
-        if config.g_real and Path(config.g_real).is_file():
-            return [network.to("meta") for network in build_networks(config)]
-        G, D, _ = build_networks(replace(config, g_real=None, init=None))
-        g_real = build_networks(replace(config, g_real=None, init=None))[0] if config.g_real else None
+        G, D, _ = build_networks(replace(config, g_real=None, init=None, discriminator=None))
+        g_real = (
+            build_networks(replace(config, g_real=None, init=None, discriminator=None))[0] if config.g_real else None
+        )
     return G.train(), D.train(), g_real
 
 

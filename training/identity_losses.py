@@ -12,22 +12,19 @@ class IdentityLosses:
     """Sketch and colour loss between the two styles of one latent (Eqs. 1 and 2)."""
 
     def __init__(self, config, device):
-        self.config = config
+        self.sketch, self.color = config.sketch, config.color
         self.extractor = self.perceptual = None
         place = dict(device=device, memory_format=torch.channels_last)
-        if config.sketch_weight:
+        if self.sketch.weight:
             self.extractor = load_sketch_extractor(config.sketch_weights_file).to(**place)
-        if config.color_weight:
+        if self.color.weight:
             self.perceptual = load_perceptual(config.perceptual_weights_file).to(**place)
 
     def __call__(self, real_style, rendering_style):
         """Yield (name, weight, scalar) for each loss in use."""
-        c = self.config
         if self.extractor is not None:
-            value = sketch_loss(self.extractor, real_style, rendering_style, c.sketch_size, c.sketch_reduction)
-            yield "loss_sketch", c.sketch_weight, value
+            value = sketch_loss(self.extractor, real_style, rendering_style, self.sketch)
+            yield "loss_sketch", self.sketch.weight, value
         if self.perceptual is not None:
-            value = color_loss(
-                self.perceptual, real_style, rendering_style, c.color_size, c.color_kernel, c.color_sigma
-            )
-            yield "loss_color", c.color_weight, value
+            value = color_loss(self.perceptual, real_style, rendering_style, self.color)
+            yield "loss_color", self.color.weight, value

@@ -6,14 +6,15 @@ blurred_lpips       Eq. 2 on these latents: how much the colours moved
 feature_distance    of the generated pictures to the training set (metrics/feature_distance.py; not an FID)
 fid_N               FID of the N pictures to as many of the training set, where the Inception weights are there
 
-The first two need a g_real. An FID of few pictures is too large; it compares with itself only.
+The first two need a g_real, the others more than one training picture. An FID of few pictures is too large; it compares
+with itself only.
 """
 
 import torch
 
 from losses.color import color_loss
 from losses.perceptual import load_perceptual
-from losses.sketch import downsample
+from losses.resize import downsample
 from metrics import fid
 from metrics.feature_distance import frechet_distance, pooled_features
 from metrics.identity import embedding, identity_distance
@@ -57,14 +58,15 @@ class ProgressMetrics:
             if self.g_real is None:
                 continue
             x = self.g_real.synthesis(w_plus, noise_mode="const")
-            c = self.config
-            colors.append(color_loss(self.perceptual, x, y, c.color_size, c.color_kernel, c.color_sigma) * len(y))
+            colors.append(color_loss(self.perceptual, x, y, self.config.color) * len(y))
             left = max(IDENTITIES - len(embeddings), 0)
             embeddings += _embeddings(y[:left])
             if self.real_embeddings is None:
                 real_embeddings += _embeddings(x[:left])
-        result = {"feature_distance": frechet_distance(torch.cat(features), self.real_features)}
-        if inception:
+        result = {}
+        if len(self.real_features) > 1:  # the spread of one picture is not known
+            result["feature_distance"] = frechet_distance(torch.cat(features), self.real_features)
+        if inception and len(self.real_features) > 1:
             result[f"fid_{len(latents)}"] = fid.fid(torch.cat(inception), self.real_inception)
         if self.g_real is not None:
             self.real_embeddings = self.real_embeddings or real_embeddings

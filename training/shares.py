@@ -16,8 +16,10 @@ class Share:
         self.n = batch // count
 
     def of(self, whole):
-        """The rows of `whole` [batch, ...] that belong to this share, [n, ...]."""
-        return whole[self.index :: self.count]
+        """The rows of `whole` [batch, ...] that belong to this share, [n, ...]; of a tensor a copy, so that the rest of
+        it is not kept alive."""
+        rows = whole[self.index :: self.count]
+        return rows.clone() if torch.is_tensor(rows) and self.count > 1 else rows
 
     def smaller(self, factor):
         """The same share of a batch that is `factor` times smaller (at least one picture a share)."""

@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 import stylegan2.checkpoints
+from machine import processes
 from weights.files import written_atomically
 
 GRID = (8, 6)  # columns, rows of the sample grid
@@ -45,7 +46,8 @@ class Log:
         if run.step % self.every:
             return
         line = {name: self.sums[name] / self.counts[name] for name in self.sums}
-        self.write(run, line | {"images_per_second": self.images / self.seconds})
+        rate = {"seconds_per_kimg": 1000 * self.seconds / self.images, "peak_gib": peak_bytes(run.device) / 2**30}
+        self.write(run, line | rate)
         self.bar.set_postfix({k: f"{v:.3g}" for k, v in line.items() if k in ("loss_G", "loss_D", "augment_p")})
         for sign in signs_of_collapse(line):
             self.note(run, f"warning: {sign}")
@@ -65,6 +67,16 @@ class Log:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {run.seen / 1000:8.3f} kimg  {text}\n")
         if shown and not self.bar.disable:
             self.bar.write(text)
+
+
+def peak_bytes(device):
+    """The most memory this process has held so far: of the GPU, or its own where it computes on the CPU."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+    import sys
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def signs_of_collapse(statistics):
@@ -90,22 +102,8 @@ def write(run, out):
     stylegan2.checkpoints.save(snapshot, {"G_ema": run.G_ema, "D": run.D}, card)
     with written_atomically(out / "snapshot.safetensors") as unfinished:
         _same_file(snapshot, unfinished)
-    state = {
-        "G": run.G.state_dict(),
-        "D": run.D.state_dict(),
-        "G_ema": run.G_ema.state_dict(),
-        "G_optimizer": run.G_optimizer.state_dict(),
-        "D_optimizer": run.D_optimizer.state_dict(),
-        "pl_mean": run.pl_mean,
-        "augment_p": float(run.augment.p) if run.augment is not None else 0.0,
-        "sign": [run.sign_sum, run.sign_count],
-        "reconstruction": run.reconstruction.state_dict() if run.reconstruction is not None else None,
-        "config": without_paths(run.config.__dict__),
-        "step": run.step,
-        "seen": run.seen,
-    }
     with written_atomically(out / "state.pt") as unfinished:
-        torch.save(state, unfinished)
+        torch.save(run.state_dict() | {"config": card["config"]}, unfinished)
     for old in sorted(out.glob("snapshot-*.safetensors"))[: -run.config.keep_snapshots]:
         old.unlink()
 
@@ -138,36 +136,34 @@ def write_config(config, out):
 
 def without_paths(settings):
     """The settings of a run that mean something on another machine: what goes into a model card."""
-    paths = ("data", "exclude", "g_real", "init", "w_plus", "sketch_weights_file", "perceptual_weights_file")
+    files = ("sketch_weights_file", "perceptual_weights_file")
+    paths = ("data", "exclude", "g_real", "discriminator", "init", "w_plus", *files)
     return {name: value for name, value in settings.items() if name not in paths}
 
 
 def restore(run, out):
     """Continue from `out/state.pt`; returns whether there was one. Raises ValueError when its networks have other sizes
-    than the configuration's."""
+    than the configuration's, or when not every process finds the file."""
     path = Path(out) / "state.pt"
+    found = processes.gathered([path.is_file()])
+    if len(set(found)) > 1:
+        missing = [rank for rank, there in enumerate(found) if not there]
+        raise ValueError(f"{path}: not there for processes {missing}; --out must be one folder that all machines share")
     if not path.is_file():
         return False
     state = torch.load(path, map_location=run.device, weights_only=True)
     for key in NETWORK_KEYS:
         then, now = state["config"].get(key), getattr(run.config, key)
-        if then != now:
+        if then != now and then is not None and now is not None:
             raise ValueError(
                 f"{path}: that run has {key} = {then}, the configuration says {now}; set {key}={then} to go on with "
                 "it, or give another --out"
             )
-    for name in ("G", "D", "G_ema"):
-        getattr(run, name).load_state_dict(state[name])
-    for optimizer, saved in ((run.G_optimizer, state["G_optimizer"]), (run.D_optimizer, state["D_optimizer"])):
-        settings = optimizer.state_dict()["param_groups"]  # of the configuration: moments are resumed, settings are not
-        optimizer.load_state_dict(saved | {"param_groups": settings})
-    if run.reconstruction is not None:
-        run.reconstruction.load_state_dict(state["reconstruction"])
-    run.pl_mean = state["pl_mean"]
-    run.sign_sum, run.sign_count = state["sign"]
-    run.step, run.seen = state["step"], state["seen"]
-    if run.augment is not None:
-        run.augment.p.fill_(state["augment_p"])
+    try:
+        run.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: does not fit this configuration ({reason}); give another --out") from error
     return True
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from . import distributed
+from machine import processes
 
 
 class Stopped(Exception):
@@ -40,4 +40,4 @@ def listening():
 def requested(received, device="cpu"):
     """The signal that some process of the run received, or 0; the same answer in all of them."""
     number = torch.tensor(float(received[0] if received else 0), device=device)
-    return int(distributed.largest(number))
+    return int(processes.largest(number))

@@ -10,10 +10,11 @@ needs none of this: it is for generators trained from nothing, like the demo's.
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
+from machine import processes
 from stylegan2 import Generator
 from weights.files import written_atomically
 
-from . import distributed, stopping
+from . import stopping
 from .dataset import batch_at
 from .shares import Share
 
@@ -34,7 +35,7 @@ def warm_start(run, images, out, received=(), progress=True):
     parameters = [p for p in (*network.encoder.parameters(), *G.parameters()) if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
     total = int(1000 * config.warm_start_kimg)
-    rank, world_size = distributed.rank(), distributed.world_size()
+    rank, world_size = processes.rank(), processes.world_size()
     start = _restore(out, G, network.encoder, optimizer)
     writer = SummaryWriter(out) if rank == 0 else None
     bar = tqdm(
@@ -68,9 +69,9 @@ def warm_start(run, images, out, received=(), progress=True):
             group["lr"] = config.lr * min(1.0, 4 * (1 - position / total))
         optimizer.zero_grad(set_to_none=True)
         (error + config.warm_start_kl * kl).backward()
-        distributed.average_gradients(parameters)
+        processes.average_gradients(parameters)
         optimizer.step()
-        distributed.mean(G.mapping.w_avg)
+        processes.mean(G.mapping.w_avg)
         statistics = {"error": error.item(), "kl": kl.item()}
         bar.update(config.batch)
         bar.set_postfix({k: f"{v:.3g}" for k, v in statistics.items()}, refresh=False)
@@ -82,7 +83,7 @@ def warm_start(run, images, out, received=(), progress=True):
         return statistics
     state = run.D.state_dict()
     for name, tensor in network.encoder.trunk.state_dict().items():
-        if state[name].shape == tensor.shape:
+        if name in state and state[name].shape == tensor.shape:
             state[name].copy_(tensor)
     return statistics
 

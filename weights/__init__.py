@@ -9,13 +9,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from .files import written_atomically
+from .files import WeightsError, check_regular, first_line, written_atomically
 
 DEMO = Path(__file__).resolve().parent / "demo"
-
-
-class WeightsError(Exception):
-    """A weight file is missing, damaged or of the wrong kind. The message names the file and the remedy."""
+MAX_SIZE = 2**20  # no count, width or resolution in a network's description is larger
 
 
 def save(path, tensors, *, kind, config, card=None):
@@ -35,29 +32,73 @@ def save(path, tensors, *, kind, config, card=None):
         unfinished.chmod(0o644)
 
 
-def load(path, kind):
-    """Read a native file of the given `kind`. Returns `(tensors, config)`; half-precision tensors come back as float32.
+def is_native(path):
+    """Whether a file is one of ours, by its name or its first bytes; the others are read by weights/torch_files.py."""
+    if Path(path).suffix == ".safetensors":
+        return True
+    check_regular(path, "give an existing path")
+    with open(path, "rb") as file:
+        head = file.read(9)
+    return head[4:] == b"\0\0\0\0{"  # safetensors: the length of its header, 8 bytes, and JSON
 
-    Raises WeightsError when the file is missing, damaged, not ours, or of another kind.
-    """
+
+def describe(path, kind):
+    """The `config` of a native file of the given `kind`; its tensors are not read. Raises WeightsError when the file is
+    missing, damaged, not ours, or of another kind."""
     from safetensors import safe_open
 
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(
-            f"{path}: no such weight file; give an existing path or leave the option out to use the demo weights"
-        )
+    check_regular(path, "give an existing path or leave the option out to use the demo weights")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except Exception as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({error}); fetch or convert it again") from error
+        reason = first_line(error, 100)
+        raise WeightsError(f"{path}: not a readable safetensors file ({reason}); fetch or convert it again") from error
     if metadata.get("format") != "lifelike" or metadata.get("kind") != kind:
-        found = metadata.get("kind", "a file without our metadata")
+        found = metadata.get("kind", "a file without our metadata")[:40]
         raise WeightsError(f"{path}: holds {found}, but {kind} is needed here")
+    try:
+        config = json.loads(metadata["config"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: its description is missing or damaged; fetch or convert it again") from error
+    if not isinstance(config, dict) or not _harmless(config):
+        raise WeightsError(f"{path}: its description is not one of a network; fetch or convert it again")
+    return config
+
+
+def load(path, kind, only=""):
+    """Read a native file of the given `kind`. Returns `(tensors, config)`; half-precision tensors come back as float32.
+
+    only: what the names of the tensors to read begin with. Raises WeightsError as `describe` does, and when a number is
+    not finite.
+    """
+    from safetensors import safe_open
+
+    config = describe(path, kind)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(only)}
+    except Exception as error:
+        raise WeightsError(f"{path}: is damaged ({first_line(error, 100)}); fetch or convert it again") from error
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-    return tensors, json.loads(metadata["config"])
+    check_finite(path, tensors)
+    return tensors, config
+
+
+def check_finite(path, tensors):
+    """Raises WeightsError if one of `tensors` (name -> tensor) holds a NaN or an infinity."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            what = "numbers that are not finite (a run that diverged, or a damaged file)"
+            raise WeightsError(f"{path}: {name[:60]} holds {what}; take another snapshot or fetch it again")
+
+
+def _harmless(config, depth=4):
+    """Whether a description holds plain values of a size that networks have, not so many and not too deep."""
+    if isinstance(config, dict | list):
+        values = list(config.values()) if isinstance(config, dict) else config
+        return depth > 0 and len(values) <= 100 and all(_harmless(value, depth - 1) for value in values)
+    return not isinstance(config, int | float) or abs(config) <= MAX_SIZE  # NaN compares as false
 
 
 def card(path):
@@ -72,36 +113,3 @@ def sha256(path):
     """Hex SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def pick_device(name):
-    """The one device rule of all commands: "auto" = cuda where there is one, else cpu; others as they are.
-
-    On the CPU the process keeps freed memory from here on (`keep_freed_memory`).
-    """
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cpu":
-        keep_freed_memory()
-    return name
-
-
-def keep_freed_memory():
-    """Let this process use the memory of freed tensors again instead of handing every large one back to the system.
-
-    glibc maps each large tensor anew, and touching fresh pages takes longer than most of what is computed on them. The
-    process then keeps its peak until it ends. Does nothing where the C library is another one.
-    """
-    import ctypes
-    import sys
-
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mmap_max, trim_threshold, top_pad = -4, -1, -2  # malloc.h
-        mallopt(mmap_max, 0)
-        mallopt(trim_threshold, 2**31 - 1)
-        mallopt(top_pad, 2**26)

@@ -66,7 +66,7 @@ def main(data, minutes, device, out, parts, size, batch):
     from training.dataset import DatasetError
 
     sizes = [side for side in (64, 128, 256) if side <= size]
-    settings = SETTINGS | {"batch": batch or (64 if device == "cuda" else 8)}
+    settings = SETTINGS | {"batch": batch or (64 if device == "cuda" else 8), "cpu_bfloat16": device == "cpu"}
     try:
         left = make(data, out, parts, minutes * 60, device, sizes, settings)
     except (DatasetError, ValueError, OSError) as error:

@@ -3,7 +3,7 @@
 The sources need no torch headers and export plain C functions, so a build takes seconds and does not break with torch
 versions. The library lies in a cache folder (`LIFELIKE_CACHE`, by default `~/.cache/lifelike`) whose name holds a hash
 of the sources, the compiler, its flags, and the torch and CUDA versions. Several processes may ask at the same time:
-one builds, under a file lock, the others wait for it.
+one builds, under a file lock, the others wait for it. A damaged library is built again.
 """
 
 import ctypes
@@ -15,6 +15,9 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+
+import weights
+from weights.files import cache_folder, written_atomically
 
 CSRC = Path(__file__).parent / "csrc"
 SOURCES = ("bias_act.cu", "upfirdn2d.cu")
@@ -49,11 +52,6 @@ def nvcc():
     raise BuildError("nvcc not found; install the CUDA toolkit or set CUDA_HOME to where it lies")
 
 
-def cache_folder():
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lifelike"
-    return Path(os.environ.get("LIFELIKE_CACHE") or default)
-
-
 def _library(compiler, flags):
     import torch
     from filelock import FileLock  # torch needs it too
@@ -65,18 +63,31 @@ def _library(compiler, flags):
     folder = cache_folder() / digest.hexdigest()[:16]
     library = folder / "lifelike_ops.so"
     try:
-        if not library.is_file():
+        if not _whole(library):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / "lock"):
-                if not library.is_file():
+                if not _whole(library):
                     _build(compiler, flags, folder, library)
         return ctypes.CDLL(str(library))
     except OSError as error:
         raise BuildError(f"{library}: {error}; set LIFELIKE_CACHE to a folder that can be written") from error
 
 
+def _whole(library):
+    """Whether a library is the one that was built, byte for byte: a damaged one would end the process (SIGBUS)."""
+    try:
+        return _record(library).read_text() == weights.sha256(library)
+    except (OSError, ValueError):
+        return False
+
+
+def _record(library):
+    """The file beside a library that holds its SHA-256."""
+    return library.with_suffix(".sha256")
+
+
 def _build(compiler, flags, folder, library):
-    """Write build.ninja and run ninja; the finished library gets its name last."""
+    """Write build.ninja and run ninja; the finished library gets its name, then its record."""
     partial = folder / "partial.so"
     lines = [
         "rule compile\n  command = $compiler $flags -c $in -o $out",
@@ -87,6 +98,7 @@ def _build(compiler, flags, folder, library):
     objects = []
     for source in SOURCES:
         objects.append(str(Path(source).with_suffix(".o")))
+        (folder / objects[-1]).unlink(missing_ok=True)  # what a killed build left may be cut short
         lines.append(f"build {objects[-1]}: compile {_escaped(str(CSRC / source))}")
     lines.append(f"build {partial.name}: link {' '.join(objects)}")
     (folder / "build.ninja").write_text("\n".join(lines) + "\n")
@@ -96,7 +108,10 @@ def _build(compiler, flags, folder, library):
         raise BuildError(f"ninja did not run ({error}); pip install ninja") from error
     if done.returncode:
         raise BuildError(f"compiling the kernels failed; the log is {_write_log(folder, done.stdout + done.stderr)}")
+    digest = weights.sha256(partial)
     os.replace(partial, library)
+    with written_atomically(_record(library)) as unfinished:
+        unfinished.write_text(digest)
 
 
 def _write_log(folder, text):

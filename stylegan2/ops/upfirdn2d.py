@@ -67,14 +67,6 @@ def upfirdn2d(x, f, up=1, down=1, padding=0, flip_filter=False, gain=1):
     return _filter(x, column[:, None], (upy, 1), (downy, 1), (pady0, pady1, 0, 0))
 
 
-def filter2d(x, f, padding=0, flip_filter=False, gain=1):
-    """Filter without resampling; the output keeps the size of `x` when `padding` is 0."""
-    fw, fh = filter_size(f)
-    px0, px1, py0, py1 = parse_padding(padding)
-    same = (px0 + fw // 2, px1 + (fw - 1) // 2, py0 + fh // 2, py1 + (fh - 1) // 2)
-    return upfirdn2d(x, f, padding=same, flip_filter=flip_filter, gain=gain)
-
-
 def upsample2d(x, f, up=2, padding=0, flip_filter=False, gain=1):
     """Enlarge `x` by `up`; the mean of the signal is kept (gain is multiplied by up_x * up_y)."""
     upx, upy = _pair(up)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alignment import AlignmentError, detect, detect_faces
+from alignment import AlignmentError, crop_face, detect, detect_faces, ffhq_quad, find_faces, paste_face
 from alignment.detect import drop_false_alarms, merge_boxes
 
 
@@ -122,3 +122,39 @@ def test_shared_pictures(inputs):
         else:
             assert np.abs(np.array(face.box) - box).max() < 0.2 * width, name
             assert np.abs(face.landmarks - landmarks).max() < 0.03 * width, name
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_picture_on_its_side(golden, source, quarters):
+    """The crop stands upright and is the one of the upright picture; what is pasted back lies as the picture lies."""
+    crop = crop_face(source, ffhq_quad(golden["cases"]["plain256"][1]), 128)
+    lying = np.ascontiguousarray(np.rot90(source, -quarters))
+    (found,) = find_faces(lying)
+    assert found.turned == 90 * quarters and str(found.turned) in found.notes[0]
+    turned_crop = crop_face(lying, found.quad, 128)
+    assert np.abs(turned_crop.astype(int) - crop).mean() < 0.5
+    left, top, right, bottom = found.box
+    inside = (found.landmarks > [left - 60, top - 60]) & (found.landmarks < [right + 60, bottom + 60])
+    assert inside.all()
+    painted = crop.copy()
+    painted[64:, :] = 255  # the lower half of the face
+    back = np.rot90(paste_face(lying, painted, found.quad), quarters)
+    upright = paste_face(source, painted, ffhq_quad(golden["cases"]["plain256"][1]))
+    assert np.abs(back.astype(int) - upright).mean() < 0.5
+
+
+def test_an_upright_face_is_not_turned(source):
+    (found,) = find_faces(source)
+    assert found.turned == 0 and found.notes == ()
+    with pytest.raises(AlignmentError, match="also with the picture turned"):
+        find_faces(np.full((200, 300, 3), 128, np.uint8))
+
+
+def test_threads_find_what_one_thread_finds(source):
+    from concurrent.futures import ThreadPoolExecutor
+
+    pictures = [resized(source, side) for side in (300, 340, 380, 420)]
+    alone = [[face.box for face in detect_faces(picture)] for picture in pictures]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda picture: [face.box for face in detect_faces(picture)], pictures * 4))
+    assert together == alone * 4

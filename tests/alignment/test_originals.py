@@ -1,13 +1,18 @@
 """What a file holds comes back: samples, bit depth, alpha, colour profile, EXIF, format."""
 
+import io
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from upright import TURN
 
 from alignment import Original, read_picture, to_rgb8, write_original
-from alignment.originals import _png, _png_chunk, _tiff, upright_exif
+from alignment.originals import _png, png_chunk, upright_exif
+from alignment.tiff import tiff_bytes
 
 RNG = np.random.default_rng(0)
 DEEP = RNG.integers(0, 65536, (40, 56, 4), dtype=np.uint16)  # [H, W, RGBA]
@@ -86,7 +91,7 @@ def test_16_bit_profile_and_exif(tmp_path):
     for suffix in (".png", ".tif"):
         Image.fromarray(FLAT[..., :3]).save(tmp_path / f"in{suffix}", icc_profile=PROFILE, exif=exif(), dpi=(300, 300))
         flat = read_picture(tmp_path / f"in{suffix}").original
-        deep = write_original(tmp_path / "deep", Original(DEEP, suffix, flat.extras), DEEP)
+        deep = write_original(tmp_path / "deep", Original(DEEP, suffix, flat.metadata), DEEP)
         picture, path = again(deep, tmp_path)
         np.testing.assert_array_equal(picture.original.samples, DEEP)
         after = Image.open(path)
@@ -98,9 +103,9 @@ def stored_with(orientation, path):
     """Write a picture of the kind that the name of `path` says, with its orientation in the EXIF."""
     flat, tags = Image.fromarray(FLAT[..., :3]), exif(orientation)
     if path.name == "deep.png":
-        path.write_bytes(_png(DEEP[..., :3], _png_chunk(b"eXIf", tags[6:])))
+        path.write_bytes(_png(DEEP[..., :3], png_chunk(b"eXIf", tags[6:])))
     elif path.name == "deep.tif":
-        path.write_bytes(_tiff(DEEP[..., :3], {0x0112: orientation}))
+        path.write_bytes(tiff_bytes(DEEP[..., :3], {0x0112: orientation}, alpha=False))
     else:
         flat.save(path, exif=tags, **({"lossless": True} if path.suffix == ".webp" else {}))
 
@@ -145,9 +150,11 @@ def test_palette_and_transparent_colour(tmp_path):
 
 def test_what_has_no_way_back_becomes_png(tmp_path):
     Image.fromarray(FLAT[..., :3]).convert("CMYK").save(tmp_path / "ink.jpg")
-    Image.fromarray(FLAT[..., 0].astype(np.float32)).save(tmp_path / "float.tif")
     Image.fromarray(FLAT[..., :3]).save(tmp_path / "few.gif")
-    for name in ("ink.jpg", "float.tif", "few.gif"):
+    Image.fromarray(FLAT[..., :3]).save(tmp_path / "new.avif", quality=60)
+    Image.fromarray(FLAT[..., :3]).save(tmp_path / "film.jp2")
+    Image.fromarray(FLAT[..., :3]).save(tmp_path / "plain.tga")
+    for name in ("ink.jpg", "few.gif", "new.avif", "film.jp2", "plain.tga"):
         picture, path = again(tmp_path / name, tmp_path)
         assert path.name == "again.png"
         np.testing.assert_array_equal(np.asarray(Image.open(path)), picture.pixels)
@@ -176,3 +183,118 @@ def test_another_form_is_refused(tmp_path):
     for wrong in (FLAT[..., :3], FLAT[:-1], DEEP):
         with pytest.raises(ValueError, match="expected uint8"):
             write_original(tmp_path / "wrong", original, wrong)
+
+
+# -- metadata never ends a run
+
+
+def jpeg(tmp_path, segments, **options):
+    """A JPEG file with further APP segments, [(marker, payload)], in front of those Pillow wrote."""
+    file = io.BytesIO()
+    Image.fromarray(FLAT[..., :3]).save(file, "JPEG", **options)
+    data = file.getvalue()
+    more = b"".join(b"\xff" + bytes([marker]) + struct.pack(">H", len(p) + 2) + p for marker, p in segments)
+    path = tmp_path / "in.jpg"
+    path.write_bytes(data[:2] + more + data[2:])
+    return path
+
+
+def survives(path, tmp_path):
+    """(notes, Pillow image of the file that was written again)."""
+    picture, written = again(path, tmp_path, change=True)
+    with Image.open(written) as after:
+        after.load()
+        after.getexif().get_ifd(34665)
+        return picture.notes, after
+
+
+def test_exif_over_64_kib_is_trimmed_with_a_note(tmp_path):
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    tags[0x8769] = {0x9003: "2026:01:02 03:04:05", 37500: bytes(60000), 37510: b"x" * 9000}  # two segments' worth
+    whole = tags.tobytes()
+    body = whole[6:]
+    path = jpeg(tmp_path, [(0xE1, b"Exif\0\0" + body[:50000]), (0xE1, b"Exif\0\0" + body[50000:])])
+    notes, after = survives(path, tmp_path)
+    assert any("EXIF over 64 KiB" in note for note in notes)
+    assert after.getexif()[0x010F] == "Maker" and after.getexif().get_ifd(34665)[0x9003] == "2026:01:02 03:04:05"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\xff\xff\xff\x7f\0\0\0\0"],
+)
+def test_broken_exif(tmp_path, payload):
+    survives(jpeg(tmp_path, [(0xE1, b"Exif\0\0" + payload)]), tmp_path)
+    file = io.BytesIO()
+    Image.fromarray(FLAT[..., :3]).save(file, "PNG")
+    data = file.getvalue()
+    (tmp_path / "in.png").write_bytes(data[:33] + png_chunk(b"eXIf", payload) + data[33:])
+    survives(tmp_path / "in.png", tmp_path)
+    Image.fromarray(FLAT[..., :3]).save(tmp_path / "in.webp", exif=b"Exif\0\0" + payload, lossless=True)
+    survives(tmp_path / "in.webp", tmp_path)
+
+
+def test_two_app1_segments_and_xmp_are_kept(tmp_path):
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    path = jpeg(tmp_path, [(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp)], exif=exif())
+    notes, after = survives(path, tmp_path)
+    assert notes == () and after.info["xmp"] == xmp and after.getexif()[0x010F] == "Maker"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_profiles_that_do_not_parse(tmp_path, suffix):
+    Image.fromarray(FLAT[..., :3]).save(tmp_path / f"in{suffix}", icc_profile=b"no profile at all")
+    survives(tmp_path / f"in{suffix}", tmp_path)
+
+
+def test_png_chunks_with_a_bad_checksum_or_behind_the_end_are_left_behind(tmp_path):
+    file, text = io.BytesIO(), PngImagePlugin.PngInfo()
+    text.add_text("Title", "kept")
+    Image.fromarray(FLAT[..., :3]).save(file, "PNG", pnginfo=text)
+    data = file.getvalue()
+    bad = png_chunk(b"tEXt", b"Comment\0spoilt")[:-1] + b"?"
+    endless = struct.pack(">I", 2**31) + b"tEXtx\0"
+    bomb = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**24)))
+    files = {
+        "before": data[:33] + bad + data[33:],
+        "between": data[:-12] + bad + data[-12:],
+        "behind": data + bad + png_chunk(b"iCCP", b"x"),
+        "endless": data[:-12] + endless,
+        "bomb": data[:33] + bomb + data[33:],
+    }
+    for name, content in files.items():
+        (tmp_path / f"{name}.png").write_bytes(content)
+        _, after = survives(tmp_path / f"{name}.png", tmp_path)
+        assert "Comment" not in after.info, name
+
+
+def test_jpeg_comments_and_resolutions_of_any_kind(tmp_path):
+    path = jpeg(tmp_path, [(0xFE, bytes(range(256)) * 200), (0xE0, b"JFIF\0\1\2\1\0\0\0\0\0\0"), (0xED, b"Photoshop 3.0\0" + b"8BIM" * 9)])
+    survives(path, tmp_path)
+
+
+def test_bmp_keeps_its_alpha(tmp_path):
+    written = write_original(tmp_path / "a", Original(FLAT, ".bmp"), FLAT)
+    assert Image.open(written).mode == "RGBA"
+    np.testing.assert_array_equal(read_picture(written).original.samples, FLAT)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_16_bit_png_with_alpha_of_every_kind(tmp_path, channels):
+    stored = DEEP[..., {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[channels]]
+    written = write_original(tmp_path / "a", Original(stored), stored)
+    back = read_picture(written)
+    assert back.original.samples.dtype == np.uint16
+    np.testing.assert_array_equal(to_rgb8(back.original.samples), to_rgb8(stored))
+
+
+def test_one_transparent_level_of_a_16_bit_png(tmp_path):
+    grey = np.ascontiguousarray(DEEP[..., 0])
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG")
+    data = file.getvalue()
+    key = png_chunk(b"tRNS", struct.pack(">H", grey[3, 5]))
+    (tmp_path / "key.png").write_bytes(data[:33] + key + data[33:])
+    pixels = read_picture(tmp_path / "key.png").pixels
+    assert (pixels[3, 5] == 255).all() and pixels[0, 0, 0] == round(grey[0, 0] / 257)

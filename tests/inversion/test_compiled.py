@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from inversion import invert, latent_optimization, regenerate
+from inversion import Schedule, Tuning, invert, latent_optimization, regenerate
 from inversion.compiled import compile_networks
 from losses.perceptual import PerceptualNetwork
 
@@ -27,7 +27,7 @@ def test_the_same_inversion(small_generator, perceptual, monkeypatch):
     torch.testing.assert_close(compiled.image, plain.image, atol=1e-3, rtol=0)
     torch.testing.assert_close(compiled.w_plus, plain.w_plus, atol=1e-3, rtol=0)
 
-    tuned = invert(small_generator, target, perceptual, steps=1, lr=0.1, tuning={"steps": 1, "lr": 1e-3})
+    tuned = invert(small_generator, target, perceptual, Schedule(1, tuning=Tuning(1, lr=1e-3)))
     plain_generator = tuned.generators[0]
     assert all("_orig_mod" not in name for name, _ in plain_generator.named_parameters())
     assert regenerate(plain_generator, tuned, small_generator).shape == target.shape

@@ -1,17 +1,19 @@
 """The framework ablation: both identity losses guide the inversion, with the weights they have in Eq. 3."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from inversion import guided
-from inversion.guided import Guidance
-from losses.color import color_loss
+from inversion.guided import guidance_to
+from losses.color import ColorSpec, color_loss
 from losses.perceptual import PerceptualNetwork
-from losses.sketch import sketch_loss
+from losses.sketch import SketchSpec, sketch_loss
 from sketch.network import SketchExtractor
 
-SETTINGS = dict(sketch_size=32, sketch_reduction="mean", sketch_weight=10, color_size=16, color_kernel=3,
-                color_sigma=1.0, color_weight=30)  # fmt: skip
+SKETCH = SketchSpec(weight=10, size=32, reduction="mean")
+COLOR = ColorSpec(weight=30, size=16, kernel=3, sigma=1.0)
 
 
 @pytest.fixture
@@ -33,33 +35,40 @@ def test_guidance_is_the_weighted_mean_of_eqs_1_and_2(networks):
     perceptual, extractor = networks
     a, b = torch.rand(2, 1, 3, 32, 32) * 2 - 1
     for reduction, weight in (("mean", 10), ("sum", 10 / (3 * 32**2))):
-        settings = SETTINGS | {"sketch_reduction": reduction, "sketch_weight": weight}
-        guidance = Guidance(extractor, perceptual, **settings)
-        found = guidance.distance(guidance.features(a), guidance.features(b))
-        sketch = sketch_loss(extractor, a, b, 32, reduction) * weight
-        color = color_loss(perceptual, a, b, 16, 3, 1.0) * 30
+        spec = replace(SKETCH, reduction=reduction, weight=weight)
+        found = guidance_to(b, perceptual, extractor, spec, COLOR)(a)
+        sketch = sketch_loss(extractor, a, b, spec) * weight
+        color = color_loss(perceptual, a, b, COLOR) * 30
         assert found.item() == pytest.approx((sketch + color).item() / 40, rel=1e-5)
 
 
 def test_the_guidance_falls_and_portraits_stay_apart(networks, small_generator, target):
     perceptual, extractor = networks
+    given = dict(extractor=extractor, sketch=SKETCH, color=COLOR)
     seen = []
-    result = guided(small_generator, target, perceptual, extractor=extractor, steps=40, **SETTINGS,
-                    on_step=lambda step, value: seen.append(step))  # fmt: skip
+    result = guided(
+        small_generator, target, perceptual, steps=40, on_step=lambda step, value: seen.append(step), **given
+    )
     first, last = result.history[0]["guidance"], result.history[-1]["guidance"]
     assert all(b < 0.7 * a for a, b in zip(first, last, strict=True)) and seen == list(range(40))
     assert result.w_plus.shape == (2, small_generator.num_ws, 16) and result.image.shape == target.shape
-    alone = guided(small_generator, target[1:], perceptual, extractor=extractor, steps=3, **SETTINGS)
-    together = guided(small_generator, target, perceptual, extractor=extractor, steps=3, **SETTINGS)
+    alone = guided(small_generator, target[1:], perceptual, steps=3, **given)
+    together = guided(small_generator, target, perceptual, steps=3, **given)
     torch.testing.assert_close(alone.w_plus, together.w_plus[1:], rtol=1e-2, atol=1e-2)
 
 
 def test_losses_that_are_both_off_are_refused(networks, small_generator, target):
     perceptual, extractor = networks
-    off = SETTINGS | {"sketch_weight": 0, "color_weight": 0}
+    off = dict(sketch=replace(SKETCH, weight=0), color=replace(COLOR, weight=0))
     with pytest.raises(ValueError, match="must not both be 0"):
         guided(small_generator, target, perceptual, extractor=extractor, steps=1, **off)
     with pytest.raises(ValueError, match="'sum' or 'mean'"):
         guided(
-            small_generator, target, perceptual, extractor=extractor, steps=1, **SETTINGS | {"sketch_reduction": "x"}
+            small_generator,
+            target,
+            perceptual,
+            extractor=extractor,
+            steps=1,
+            sketch=replace(SKETCH, reduction="x"),
+            color=COLOR,
         )

@@ -15,8 +15,9 @@ FAST = {latent_optimization: {}, image2stylegan: dict(lr=0.05), pivotal_tuning: 
 def test_reconstruction_improves_and_says_so(invert, small_generator, perceptual, target):
     seen = []
     before = {k: v.clone() for k, v in small_generator.state_dict().items()}
-    result = invert(small_generator, target, perceptual, steps=40, on_step=lambda step, lpips: seen.append(step),
-                    **FAST[invert])  # fmt: skip
+    result = invert(
+        small_generator, target, perceptual, steps=40, on_step=lambda step, lpips: seen.append(step), **FAST[invert]
+    )
     first, last = result.history[0]["lpips"], result.history[-1]["lpips"]
     assert all(b < 0.7 * a for a, b in zip(first, last, strict=True))
     assert result.w_plus.shape == (2, small_generator.num_ws, 16) and result.image.shape == target.shape

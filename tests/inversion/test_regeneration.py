@@ -37,10 +37,12 @@ def test_the_tuning_is_added_to_the_coarse_weights_and_nothing_is_touched(small_
     assert all(torch.equal(v, before[k]) for k, v in other.state_dict().items())
     for i, G in enumerate(tuned):
         bent, change = copy.deepcopy(other), G.state_dict()
-        bent.load_state_dict({
-            k: v + change[k] - small_generator.state_dict()[k] if k.startswith(COARSE) and "torgb" not in k else v
-            for k, v in before.items()
-        })  # fmt: skip
+        bent.load_state_dict(
+            {
+                k: v + change[k] - small_generator.state_dict()[k] if k.startswith(COARSE) and "torgb" not in k else v
+                for k, v in before.items()
+            }
+        )
         wanted = bent.synthesis(w_plus[i : i + 1], noise_mode="const")
         torch.testing.assert_close(images[i : i + 1], wanted, rtol=1e-4, atol=1e-4)
         plain = other.synthesis(w_plus[i : i + 1], noise_mode="const")

@@ -7,9 +7,12 @@ import pytest
 
 from alignment import Found
 from alignment.smoothing import compose
+from inversion import Schedule
 from jobs import sequence
+from jobs.folder import Options
 from jobs.inputs import natural_order
 from jobs.sequence import Sequence, follow, steadied
+from pipeline import Finish, Preset
 
 
 def face(x, index=0, side=50):
@@ -63,16 +66,50 @@ def test_a_face_seen_twice_is_a_false_alarm():
 
 
 def test_a_frame_starts_where_the_one_before_it_ended(small_generator, tmp_path):
-    schedule = {"steps": 50, "lr": 0.1}
-    work = Sequence([], "all", lambda path: {}, schedule, None, small_generator)
+    schedule = Schedule(50)
+    work = Sequence([], Options(Preset(schedule, Finish())), None, small_generator)
     assert work.begin([face(0)]) == (None, schedule)
     w_plus = np.random.default_rng(0).normal(size=(1, small_generator.num_ws, 16)).astype(np.float32)
     np.savez(tmp_path / "face0_w_plus.npz", w_plus=w_plus)
     work.keep(tmp_path, {"faces": [{"face": 0}]})
     start, following = work.begin([face(0)])
     np.testing.assert_array_equal(start.numpy(), w_plus)
-    assert following["lr"] < schedule["lr"] and following["steps"] == round(50 * sequence.STEPS)
+    assert following.lr < schedule.lr and following.steps == round(50 * sequence.STEPS)
     start, following = work.begin([face(0), face(9, 1)])  # a new one beside it needs the full schedule
     assert following == schedule and start.shape == (2, small_generator.num_ws, 16)
     np.testing.assert_array_equal(start[:1].numpy(), w_plus)
     assert work.steps(3) == pytest.approx(50 + 2 * round(50 * sequence.STEPS))
+
+
+def test_numbers_in_names_are_time():
+    def times(*names):
+        return sequence.frame_times([Path(name) for name in names])
+
+    assert times("f1.png", "f2.png", "f5.png") == [0, 1, 4]
+    assert times("a_0010.png", "a_0020.png", "a_0040.png") == [0, 1, 3]
+    assert times("1001.png", "1034.png", "1067.png", "1101.png") == [0, 1, 2, 3]  # milliseconds
+    assert times("a.png", "b.png") == times("2.png", "1.png") == times("x1.png", "y1.png") == [0, 1]
+    assert times("f1.png", "f2.png", "f99999999999.png") == [0, 1, 2]
+
+
+def test_a_lost_frame_is_a_gap(samples, tmp_path):
+    """The same two squares, one frame apart and ten frames apart: smoothing joins the first pair only."""
+    from PIL import Image
+
+    from jobs.folder import Options as RunOptions
+
+    picture = Image.open(samples / "avatar05_portrait.png").convert("RGB").resize((320, 320))
+    quads = {}
+    for last in (4, 14):
+        folder = tmp_path / str(last)
+        folder.mkdir()
+        paths = [folder / f"{number}.png" for number in (1, 2, 3, last)]
+        for path in paths:
+            picture.save(path)
+        moved = {path: compose([160 + 12 * (path == paths[-1]), 160, np.log(150), 0]) for path in paths}
+        options = RunOptions(Preset(Schedule(1), Finish()), given=lambda path, moved=moved: {"quad": moved[path]})
+        work = Sequence([(path, path.stem) for path in paths], options, None, None)
+        work.prepare(workers=0)
+        quads[last] = [work.faces[path][0].quad.mean(0)[0] if work.faces[path] else None for path in paths]
+    assert quads[4][2] > 160.2  # drawn towards the next frame
+    assert quads[14][2] < quads[4][2]

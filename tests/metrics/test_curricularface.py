@@ -108,10 +108,10 @@ def test_similarity_by_hand():
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(WeightsError, match="none.pth: no such file; python scripts/download_weights.py curricularface"):
+    with pytest.raises(WeightsError, match="none.pth: no such .*; python scripts/download_weights.py curricularface"):
         load_curricularface(tmp_path / "none.pth")
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match="other.pth: not CurricularFace's IR-101 backbone"):
+    with pytest.raises(WeightsError, match="other.pth: does not hold CurricularFace's IR-101 backbone"):
         load_curricularface(tmp_path / "other.pth")
 
 
@@ -123,7 +123,7 @@ class Executes:
 def test_nothing_in_a_file_is_executed(tmp_path):
     Executes.trace = tmp_path / "trace"
     torch.save({"weight": Executes()}, tmp_path / "hostile.pth")
-    with pytest.raises(WeightsError, match="hostile.pth: not CurricularFace"):
+    with pytest.raises(WeightsError, match="hostile.pth: .* asks for io.open"):
         load_curricularface(tmp_path / "hostile.pth")
     assert not Executes.trace.exists()
 

@@ -118,17 +118,17 @@ def test_generator_as_a_callable():
 
 
 def _process(rank, port, out):
-    from training import distributed
+    from machine import processes
 
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="localhost", MASTER_PORT=port)
     os.environ["LIFELIKE_CACHE"] = f"{out}/cache{rank}"  # as two machines have
-    distributed.start("cpu")
+    processes.start("cpu")
     for turn in range(2):
         counted = Counted()
-        found = features_of_generator(counted.measure, draw, 7, {"generator": "x"}, portion=2, processes=distributed)
+        found = features_of_generator(counted.measure, draw, 7, {"generator": "x"}, portion=2, processes=processes)
         np.savez(f"{out}/{rank}{turn}.npz", features=found.numpy(), seen=counted.seen)
-    distributed.stop()
+    processes.stop()
 
 
 @pytest.mark.slow

@@ -1,9 +1,11 @@
 """FID, KID, precision and recall through torch-fidelity, against closed forms and plain formulas."""
 
+import numpy as np
 import pytest
 import torch
 
 from metrics import fid
+from weights import WeightsError
 
 pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
 
@@ -64,3 +66,73 @@ def test_precision_and_recall_of_small_sets(block, monkeypatch):
     assert precision > 0.9 and recall < 0.3
     assert fid.precision_recall(wide, narrow) == (pytest.approx(recall), pytest.approx(precision))
     assert fid.precision_recall(narrow, wide, neighbours=1)[1] < recall
+
+
+def test_statistics_are_pytorch_fids(tmp_path):
+    """A set given by mean and covariance counts as its features do; the file is an .npz of mu and sigma."""
+    a, b = normal(200, 5, 0), normal(300, 5, 1, shift=0.5)
+    fid.write_statistics(tmp_path / "b.npz", fid.statistics(b))
+    with np.load(tmp_path / "b.npz") as file:
+        assert set(file) == {"mu", "sigma"} and file["mu"].dtype == np.float64
+        np.testing.assert_allclose(file["sigma"], np.cov(b.numpy(), rowvar=False))
+    read = fid.read_statistics(tmp_path / "b.npz")
+    assert fid.fid(a, read) == pytest.approx(fid.fid(a, b), rel=1e-9) == fid.fid(fid.statistics(a), b)
+    with pytest.raises(ValueError, match="4 and of 5"):
+        fid.fid(normal(10, 4, 0), read)
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ({"mu": np.zeros(3)}, "no mu and sigma"),
+        ({"mu": np.zeros(3), "sigma": np.zeros((3, 2))}, "do not fit"),
+        ({"mu": np.zeros(3), "sigma": np.full((3, 3), np.nan)}, "not finite"),
+        ({"mu": np.array([{}], dtype=object), "sigma": np.eye(1)}, "pickled object"),
+    ],
+)
+def test_other_statistics_are_refused(tmp_path, content, said):
+    np.savez(tmp_path / "x.npz", **content)
+    with pytest.raises(WeightsError, match=f"x.npz: .*{said}"):
+        fid.read_statistics(tmp_path / "x.npz")
+
+
+def test_statistics_are_no_training_pictures(tmp_path):
+    from training.dataset import DatasetError, training_names
+
+    fid.write_statistics(tmp_path / "x.npz", fid.statistics(normal(9, 2, 0)))
+    with pytest.raises(DatasetError, match="x.npz: holds numbers"):
+        training_names(tmp_path / "x.npz")
+
+
+@pytest.fixture(scope="module")
+def inception_state():
+    """Tensors of the true names and shapes, all 0.01: Inception without the library reading a file."""
+    with torch.device("meta"):
+        network = fid._inception_skeleton()
+    return {name: torch.full(t.shape, 0.01, dtype=t.dtype) for name, t in network.state_dict().items()}
+
+
+def test_inception_is_filled_by_us(tmp_path, monkeypatch, inception_state):
+    monkeypatch.setattr(fid, "SHA256_PREFIX", "")
+    loads = []
+    original = torch.load
+    monkeypatch.setattr(torch, "load", lambda path, **k: loads.append(str(path)) or original(path, **k))
+    torch.save(inception_state, tmp_path / "w.pth")
+    network = fid.load_inception(tmp_path / "w.pth")
+    assert type(network).__module__.startswith("torch_fidelity") and not network.training
+    assert torch.equal(network.fc.weight, inception_state["fc.weight"])
+    features = fid.inception_features(network, torch.zeros(1, 3, 32, 32))
+    assert features.shape == (1, 2048) and features.dtype == torch.float64
+    assert str(tmp_path / "w.pth") not in loads, "the library has read the file itself"
+
+    torch.save({"state_dict": inception_state | {"fc.bias": torch.zeros(7)}}, tmp_path / "short.pth")
+    with pytest.raises(WeightsError, match=r"short.pth: .* fc.bias, is \[7\], expected \[1008\]"):
+        fid.load_inception(tmp_path / "short.pth")
+    (tmp_path / "spoilt.pth").write_bytes(b"x" * 100)
+    with pytest.raises(WeightsError, match="spoilt.pth: not a checkpoint"):
+        fid.load_inception(tmp_path / "spoilt.pth")
+    monkeypatch.undo()
+    with pytest.raises(WeightsError, match="is not the original's 6726825d"):
+        fid.load_inception(tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="none.pth: no such .*download_weights.py inception"):
+        fid.load_inception(tmp_path / "none.pth")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics.oklab import srgb_to_oklab
+from alignment.oklab import srgb_to_oklab
 from metrics.seam import measure_seam
 
 SIDE = 200

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics.oklab import oklab_to_srgb, srgb_to_oklab
+from alignment.oklab import oklab_to_srgb, srgb_to_oklab
 from postprocess.harmonization import LARGEST_GAIN, harmonize, ring, transport
 
 SIDE = 160

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from inversion.encoder import Encoder
-from scripts import ablation_inversion, run_system
+from scripts import run_system
+from scripts.paper import ablation_inversion
 from stylegan2 import Generator
 from stylegan2.checkpoints.rosinality import save_rosinality
 

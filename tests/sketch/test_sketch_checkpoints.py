@@ -1,6 +1,8 @@
 """Sketch extractor files: what is read, and that nothing in a pickle is executed."""
 
 import pickle
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -43,6 +45,27 @@ def test_old_numpy_names_are_read(tmp_path):
     content = pickle.dumps(state, protocol=2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     (tmp_path / "old.pkl").write_bytes(content)
     assert load_sketch_extractor(tmp_path / "old.pkl").config == CONFIG
+
+
+class Var:
+    """How a current Jittor pickles a variable: the name of its class, called with the array."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __reduce__(self):
+        return Var, (self.array,)
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_arrays_in_variables(tmp_path, monkeypatch, protocol):
+    network, state = arrays()
+    monkeypatch.setitem(sys.modules, "jittor_core", types.SimpleNamespace(Var=Var))
+    monkeypatch.setattr(Var, "__module__", "jittor_core")
+    (tmp_path / "v.pkl").write_bytes(pickle.dumps({k: Var(v) for k, v in state.items()}, protocol) + bytes(28))
+    loaded = load_sketch_extractor(tmp_path / "v.pkl")
+    x = torch.rand(1, 3, 16, 16)
+    assert torch.equal(loaded(x), network(x).detach())
 
 
 class Bomb:

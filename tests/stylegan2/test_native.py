@@ -3,10 +3,12 @@
 import multiprocessing
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
 
+import weights
 from stylegan2.ops import bias_act, build, native, setup_filter, upfirdn2d
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -169,6 +171,27 @@ def test_processes_that_start_together_build_once(tmp_path, monkeypatch):
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         assert len({tuple(names) for names in pool.map(_build_and_time, range(3))}) == 1
     assert len(log.read_text().splitlines()) == len(build.SOURCES) + 1  # each source once, one link
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other bytes", "no record", "cut objects"])
+def test_a_damaged_library_is_built_again(tmp_path, monkeypatch, damage):
+    """Loading one as it is would end the process by a signal."""
+    if not (shutil.which("g++") or shutil.which("c++")):
+        pytest.skip("needs a C++ compiler")
+    monkeypatch.setenv("LIFELIKE_CACHE", str(tmp_path))
+    whole = Path(build.host_library()._name)
+    data = whole.read_bytes()
+    aside = whole.rename(tmp_path / "loaded here")  # this process goes on using it
+    assert aside.is_file()
+    if damage == "no record":
+        whole.with_suffix(".sha256").unlink()
+    if damage != "cut objects":
+        whole.write_bytes({"cut": data[:5000], "empty": b"", "other bytes": data[:-9] + b"\0" * 9}.get(damage, data))
+    else:
+        for path in whole.parent.glob("*.o"):
+            path.write_bytes(path.read_bytes()[:300])
+    assert Path(build.host_library()._name) == whole and whole.read_bytes()[:4] == b"\x7fELF"
+    assert whole.with_suffix(".sha256").read_text() == weights.sha256(whole)
 
 
 def test_without_a_compiler_one_warning_and_the_reference(tmp_path, monkeypatch):

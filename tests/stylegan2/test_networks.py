@@ -4,7 +4,7 @@ import golden
 import pytest
 import torch
 
-from stylegan2 import Discriminator, Generator
+from stylegan2 import Discriminator, Generator, precision
 from stylegan2.discriminator import MinibatchStdLayer
 
 
@@ -170,17 +170,23 @@ def test_other_architectures_run_and_learn(g_arch, d_arch, c_dim):
     assert silent == []
 
 
-def test_half_precision_stays_close(g64):
+def test_half_precision_is_off_on_the_cpu_unless_asked_for(g64, monkeypatch):
+    """A checkpoint with half-precision blocks gives float32's pictures; in bfloat16 it stays close to them."""
     generator, facts, io = g64
     kwargs = dict(facts["init_kwargs"])
     kwargs["synthesis_kwargs"] = {**kwargs["synthesis_kwargs"], "num_fp16_res": 3, "conv_clamp": 256}
     half = Generator(**kwargs).eval()
     half.load_state_dict(generator.state_dict())
     ws = io["ws_psi1"][:2]
+    golden.assert_close(half.synthesis(ws, noise_mode="const"), io["img_const"])
+    monkeypatch.setattr(precision, "_cpu", torch.bfloat16)
     image = half.synthesis(ws, noise_mode="const")
     difference = (image - io["img_const"]).norm() / io["img_const"].norm()
     assert 0 < difference < 2e-2  # half precision was really used, and is close
-    golden.assert_close(half.synthesis(ws, noise_mode="const", force_fp32=True), io["img_const"])
+
+    monkeypatch.setattr(precision, "_seconds", lambda dtype: 2.0 if dtype == torch.bfloat16 else 1.0)
+    with pytest.raises(ValueError, match="slower in bfloat16"):
+        precision.bfloat16_on_cpu()
 
 
 def test_wrong_shapes_are_named(g64, d64):

@@ -8,7 +8,8 @@ import torch
 from losses.perceptual import PerceptualNetwork
 from training.config import TrainingConfig
 from training.dataset import load_images, training_names
-from training.loop import Run, train
+from training.loop import train
+from training.run import Run
 from training.warm_start import up_to, warm_start
 
 TINY = dict(

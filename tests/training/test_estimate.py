@@ -14,9 +14,17 @@ from training.estimate import _measured, estimate
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = TrainingConfig(
-    data="", resolution=32, channel_base=1024, channel_max=32, z_dim=32, w_dim=32, batch=8, num_fp16_res=0, kimg=1,
+    data="",
+    resolution=32,
+    channel_base=1024,
+    channel_max=32,
+    z_dim=32,
+    w_dim=32,
+    batch=8,
+    num_fp16_res=0,
+    kimg=1,
     ada_target=None,
-)  # fmt: skip
+)
 
 
 def test_operations_and_saved_bytes_of_one_convolution():

@@ -10,16 +10,31 @@ import torch
 import stylegan2.checkpoints
 from losses import adversarial
 from training import snapshots
-from training.config import ConfigError, TrainingConfig, load_config
+from training.config import TrainingConfig, load_config
 from training.dataset import batch_at, load_images, training_names
 from training.growth import fit_first_block, grow
-from training.loop import Run, train
+from training.loop import train
+from training.run import Run
+from training.step import adapt_augmentation, train_step
 from training.warm_start import warm_start
 
 TINY = dict(
-    resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8, num_fp16_res=0, batch=4,
-    kimg=0.032, ema_kimg=0.01, snapshot_kimg=100, r1_interval=2, pl_interval=2, ada_kimg=0.1, metrics_pictures=0,
-)  # fmt: skip
+    resolution=16,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=2,
+    channel_base=128,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=4,
+    kimg=0.032,
+    ema_kimg=0.01,
+    snapshot_kimg=100,
+    r1_interval=2,
+    pl_interval=2,
+    ada_kimg=0.1,
+    metrics_pictures=0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +99,7 @@ def test_fine_tuning_freezes_what_the_paper_freezes(weights_of, pictures, g_real
     before = weights_of(g_real)
     run = Run(config, "cpu")
     real = batch_at(load_images(training_names(pictures), 16), 0, 4, 0)
-    statistics = [run.train_step(real) for _ in range(3)]
+    statistics = [train_step(run, real) for _ in range(3)]
     assert {"loss_sketch", "loss_color", "loss_G", "loss_D", "path_length", "r1_penalty"} <= set(statistics[0])
     assert statistics[0]["loss_sketch"] < 0.1 * statistics[1]["loss_sketch"]  # equal at first, but for rounding
     for name, tensor in run.g_real.state_dict().items():
@@ -100,7 +115,7 @@ def test_augmentation_follows_its_target(pictures):
     run = Run(TrainingConfig(data=str(pictures), **TINY), "cpu")
     for sign, expected in ((1.0, 16 / 100), (-1.0, 0.0)):
         run.sign_sum, run.sign_count = sign, 1
-        run._update_augmentation(16)
+        adapt_augmentation(run, 16)
         assert float(run.augment.p) == pytest.approx(expected)
 
 
@@ -148,40 +163,13 @@ def test_adversarial_losses_by_hand():
     torch.testing.assert_close(lengths, expected)
 
 
-def test_config_file(tmp_path):
-    path = tmp_path / "run.yaml"
-    path.write_text("data: x\nsketch_weight: 5e-6\nbatch: 8\n")
-    config = load_config(path, ["kimg=2"])
-    assert (config.sketch_weight, config.batch, config.kimg, config.r1_gamma) == (5e-6, 8, 2.0, 10)
-    wrong = {
-        "dat: x": "did you mean data",
-        "data: x\nbatch: many": "batch must be int",
-        "- 1": "key: value",
-        "{": "not valid YAML",
-        "batch: 2": "data",
-    }
-    for text, message in wrong.items():
-        path.write_text(text)
-        with pytest.raises(ConfigError, match=message):
-            load_config(path)
-
-
-def test_all_configs_load():
-    from pathlib import Path
-
-    configs = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
-    assert configs
-    for path in configs:
-        load_config(path)
-
-
 def test_learning_rate_falls_at_the_end(pictures):
     run = Run(TrainingConfig(data=str(pictures), lr_rampdown=0.5, **TINY), "cpu")
     real = batch_at(load_images(training_names(pictures), 16), 0, 4, 0)
     full = run.D_optimizer.param_groups[0]["initial_lr"]
     for seen, share in ((0, 1.0), (16, 1.0), (24, 0.5), (28, 0.25)):
         run.seen = seen
-        run.train_step(real)
+        train_step(run, real)
         assert run.D_optimizer.param_groups[0]["lr"] == pytest.approx(full * share)
 
 
@@ -191,7 +179,7 @@ def test_a_resumed_run_follows_its_configuration(pictures, tmp_path):
     train(dataclasses.replace(config, kimg=0.008), tmp_path, progress=False)
     run = Run(dataclasses.replace(config, lr=1e-5), "cpu")
     assert snapshots.restore(run, tmp_path)
-    run.train_step(batch_at(load_images(training_names(pictures), 16), 0, 4, 0))
+    train_step(run, batch_at(load_images(training_names(pictures), 16), 0, 4, 0))
     assert run.G_optimizer.param_groups[0]["lr"] < 2e-5
     assert run.G_optimizer.state[run.trained[0]]["step"] > 1
 

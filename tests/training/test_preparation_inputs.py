@@ -1,16 +1,17 @@
-"""Sources and downloads of a training set: what is taken, what is refused, and how politely it is fetched."""
+"""The sources of a training set: what is taken, and what is refused."""
 
-import http.server
-import threading
-import time
+import io
+import json
+import struct
 import zipfile
-from collections import Counter
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alignment import PictureError
-from training.preparation import PreparationError, download, sources
+from training.preparation import PreparationError, sources
+from training.preparation.maps import choose, maps_beside
 from training.preparation.sources import Item, list_items, read_bytes
 
 
@@ -59,7 +60,7 @@ def test_damaged_and_huge_members_cost_only_themselves(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "MOST_BYTES", 1_000_000)
     bomb, good, rotten = list_items(path)
     assert read_bytes(good) == b"fine" * 100
-    with pytest.raises(PictureError, match="bomb.png: 3 MiB"):
+    with pytest.raises(PictureError, match=r"bomb.png: cannot be read \(3 MiB"):
         read_bytes(bomb)
     with pytest.raises(PictureError, match="rotten.png: cannot be read"):
         read_bytes(rotten)
@@ -109,77 +110,6 @@ def test_lists_of_urls(tmp_path):
     assert [item.name for item in list_items(tmp_path / "list.txt")] == ["http://h/1.jpg", "http://h/2.jpg"]
 
 
-# -- downloads
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """/good N times the path; /busy 503 twice, then good; /busy-always; /gone 404; /cut ends before its length."""
-
-    asked, times, agents = Counter(), [], set()
-
-    def do_GET(self):
-        Handler.asked[self.path] += 1
-        Handler.times.append(time.monotonic())
-        Handler.agents.add(self.headers["User-Agent"])
-        busy = self.path.startswith("/busy-always") or (self.path == "/busy" and Handler.asked[self.path] < 3)
-        self.send_response(404 if self.path.startswith("/gone") else 503 if busy else 200)
-        body = b"" if busy else self.path.encode() * 9
-        self.send_header("Content-Length", str(len(body) + (5 if self.path == "/cut" else 0)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def server(monkeypatch):
-    Handler.asked, Handler.times, Handler.agents = Counter(), [], set()
-    slept = []
-    monkeypatch.setattr(download.time, "sleep", slept.append)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_address[1]}", slept
-        httpd.shutdown()
-
-
-def test_downloads_resume_retry_and_list_failures(server, tmp_path):
-    url, slept = server
-    names = ["/good1.jpg", "/busy", "/busy-always", "/gone.png", "/cut", "/good2.jpg", "/with space.jpg"]
-    items = [Item(url + name, None) for name in names]
-    there, failures = download.fetch_all(items, tmp_path, rate=1e6)
-    assert [item.name.removeprefix(url) for item in there] == ["/good1.jpg", "/busy", "/good2.jpg", "/with space.jpg"]
-    assert there[0].path.read_bytes() == b"/good1.jpg" * 9 and there[0].path.suffix == ".jpg"
-    assert {name.removeprefix(url) for name in failures} == {"/busy-always", "/gone.png", "/cut"}
-    assert failures[url + "/gone.png"].startswith("HTTP 404") and Handler.asked["/gone.png"] == 1  # told once is enough
-    assert Handler.asked["/busy-always"] == 4 and Handler.asked["/busy"] == 3 and Handler.asked["/cut"] == 4
-    assert max(slept) >= 4 and len([s for s in slept if s >= 1]) == 3 + 2 + 3  # waits between attempts, growing
-    assert all("lifelike" in agent for agent in Handler.agents)
-    assert not list(tmp_path.rglob("*.part*"))
-
-    before = Counter(Handler.asked)
-    download.fetch_all(items, tmp_path, rate=1e6)
-    asked = Handler.asked - before
-    assert set(asked) == {"/busy-always", "/gone.png", "/cut"}  # what is there is not asked for again
-
-
-def test_nobody_there_is_a_failure_and_no_crash(server, tmp_path):
-    there, failures = download.fetch_all([Item("http://127.0.0.1:9/x.jpg", None)], tmp_path, attempts=2)
-    assert there == [] and "2 attempts" in failures["http://127.0.0.1:9/x.jpg"]
-
-
-def test_rate_limit_is_kept(tmp_path):
-    turns = download.Turns(rate=50)
-    started = time.monotonic()
-    times = []
-    threads = [threading.Thread(target=lambda: (turns.wait("host"), times.append(time.monotonic()))) for _ in range(6)]
-    [thread.start() for thread in threads]
-    turns.wait("another host")
-    assert time.monotonic() - started < 0.08  # hosts do not wait for each other
-    [thread.join() for thread in threads]
-    assert max(times) - started >= 5 / 50
-
-
 def test_a_16_bit_picture_from_a_zip_is_read_like_the_file(tmp_path):
     """The bytes of a member go without a file of their own, also where a file would be opened again."""
     import cv2
@@ -190,3 +120,147 @@ def test_a_16_bit_picture_from_a_zip_is_read_like_the_file(tmp_path):
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 65536, (40, 50, 3), dtype=np.uint16))
     inside = read_picture("set.zip/deep.png", path.read_bytes())
     assert np.array_equal(inside.pixels, read_picture(path).pixels) and inside.original.samples.dtype == np.uint8
+
+
+# -- zips that lie
+
+
+def png(side=40):
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (9, 99, 199)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_members_whose_stated_size_lies_are_inflated_no_further(tmp_path):
+    """A claim of 1000 bytes, a gigabyte behind it: the claim is read, and found out by the checksum."""
+    import tracemalloc
+
+    path = tmp_path / "claims.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("a.png", "w", force_zip64=True) as stream:
+        for _ in range(64):
+            stream.write(bytes(2**24))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.rfind(b"PK\1\2") + 24, 1000)
+    path.write_bytes(data)
+    (item,) = list_items(path)
+    tracemalloc.start()
+    with pytest.raises(PictureError, match="cannot be read"):
+        read_bytes(item)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_cannot_be_stopped_half_way_are_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as file:
+        file.writestr("a.png", png())
+    (item,) = list_items(tmp_path / "a.zip")
+    with pytest.raises(PictureError, match="another method"):
+        read_bytes(item)
+
+
+def test_labels_that_would_take_gigabytes_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MOST_LABELS", 10_000)
+    with zipfile.ZipFile(tmp_path / "labels.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.png", png())
+        file.writestr("dataset.json", " " * 20_000)
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "dataset.json").write_text(" " * 20_000)
+    for source in (tmp_path / "labels.zip", tmp_path):
+        with pytest.raises(PreparationError, match="dataset.json"):
+            list_items(source)
+
+
+@pytest.mark.parametrize("labels", ["cat", [["a.png", "cat"]], [["a.png", -1]], [["a.png", 1.5]], [["a.png", True]],
+                                    [["a.png", [0, 1]]], [[["a.png"], 1]], {"a": 1}, 5])  # fmt: skip
+def test_labels_that_are_no_classes_are_refused(tmp_path, labels):
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
+    with pytest.raises(PreparationError, match="dataset.json: is not"):
+        list_items(tmp_path)
+    (tmp_path / "dataset.json").write_text("[" * 100_000)
+    with pytest.raises(PreparationError, match="dataset.json: is not"):
+        list_items(tmp_path)
+
+
+def test_lists_that_are_no_tables(tmp_path):
+    (tmp_path / "a.csv").write_text('url,label\n"' + "x" * 200_000 + '",1\n')
+    with pytest.raises(PreparationError, match="not a CSV file|not an http"):
+        list_items(tmp_path / "a.csv")
+
+
+# -- maps beside the pictures, in the layouts of public sets
+
+
+def renders(*names):
+    """What is taken of pictures of these names by default."""
+    return choose(list(names))[0]
+
+
+LAYOUTS = {
+    "SynthHuman": (
+        [f"{kind}_{i:07d}.png" for i in range(3) for kind in ("rgb", "alpha")],
+        [f"rgb_{i:07d}.png" for i in range(3)],
+    ),
+    "FaceSynthetics": (
+        [f"{i:06d}{kind}.png" for i in range(3) for kind in ("", "_seg")],
+        [f"{i:06d}.png" for i in range(3)],
+    ),
+    "DigiFace-1M": ([f"{s}/{k}.png" for s in range(3) for k in range(4)],) * 2,
+    "SFHQ": (
+        [f"images/SFHQ_pt1_{i:08d}.jpg" for i in range(3)] + [f"segmentations/SFHQ_pt1_{i:08d}.png" for i in range(3)],
+        [f"images/SFHQ_pt1_{i:08d}.jpg" for i in range(3)],
+    ),
+    "passes in folders": (
+        [f"{f}/frame{i}.png" for f in ("beauty", "depth_map", "Normals", "object_masks/mask", "uv") for i in range(2)],
+        ["beauty/frame0.png", "beauty/frame1.png", "object_masks/mask/frame0.png", "object_masks/mask/frame1.png"][:2],
+    ),
+    "suffixes of Blender": (
+        ["a_Image.png", "a_Depth.png", "a_Normal.png", "aDepth.png", "b.render.png", "b.mask.png"],
+        ["a_Image.png", "b.render.png"],
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_maps_beside_pictures_are_left_out(layout):
+    names, pictures = LAYOUTS[layout]
+    assert sorted(renders(*names)) == sorted(pictures)
+
+
+def test_pictures_that_only_sound_like_maps_stay():
+    names = ["mask.png", "woman_mask.png", "normal.jpg", "normal/a.png", "depth/b.png", "hair_01.png", "skin (2).png"]
+    assert renders(*names) == names and maps_beside(names) == set()
+    assert renders("depth_1.png", "normal_1.png") == ["depth_1.png", "normal_1.png"]  # maps alone: asked for, then
+
+
+def test_patterns_decide():
+    names = ["rgb_1.png", "alpha_1.png", "old/rgb_2.PNG", "old/x.png"]
+    assert choose(names, include=["rgb_*"])[0] == ["rgb_1.png", "old/rgb_2.PNG"]
+    assert choose(names, include=["*"])[0] == names
+    assert choose(names, exclude=["old/*"])[0] == ["rgb_1.png"]
+    assert choose(names, include=["RGB_*"], exclude=["*_2*"])[0] == ["rgb_1.png"]
+    assert [why for _, why in choose(names, include=["rgb*"])[1]] == ["not of --include"] * 2
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_set_of_renders_in_a_folder_and_in_a_zip(tmp_path, zipped):
+    names = ["set/rgb_0000001.png", "set/alpha_0000001.png", "set/depth_0000001.exr", "set/cam_0000001.txt",
+             "__MACOSX/set/._rgb_0000001.png", "set/Thumbs.db", "set/b.heic"]  # fmt: skip
+    source = tmp_path / ("a.zip" if zipped else "a")
+    if zipped:
+        with zipfile.ZipFile(source, "w") as file:
+            for name in names:
+                file.writestr(name, png())
+    else:
+        for name in names:
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes(png())
+    lines = []
+    items = list_items(source, tell=lines.append)
+    assert [item.name for item in items] == [f"{source}/set/rgb_0000001.png"]
+    (line,) = lines
+    assert "alpha_0000001.png" in line and "a map beside its picture" in line and ".heic" in line and "._rgb" not in line
+    assert len(list_items(source, include=["*_0000001.png"])) == 2
+    with pytest.raises(PreparationError, match="not of --include"):
+        list_items(source, include=["nothing*"])

@@ -39,19 +39,36 @@ def test_errors_of_the_work_stop_the_run():
         list(in_processes(refuse, range(3), workers=1))
 
 
+def record(name, number=1):
+    face = {"id": face_id(name, 0), "side": 200, "yaw": 5.0, "sharpness": 3.5, "hash": "0f" * 32}
+    return {"name": name, "stamp": str(number), "searched": 40.0, "error": None, "faces": [face]}
+
+
 def test_journal_goes_on_after_a_torn_line(tmp_path):
     path = tmp_path / "new" / "journal.jsonl"
     assert read_journal(path) == {}
     with open_journal(path) as file:
-        append(file, {"name": "a", "n": 1})
-        append(file, {"name": "b", "n": 1})
-        append(file, {"name": "a", "n": 2})
+        append(file, record("a"))
+        append(file, record("b"))
+        append(file, record("a", 2))
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"name": "c", "n"')  # killed here
-    assert read_journal(path) == {"a": {"name": "a", "n": 2}, "b": {"name": "b", "n": 1}}
+    assert read_journal(path) == {"a": record("a", 2), "b": record("b")}
     with open_journal(path) as file:
-        append(file, {"name": "d", "n": 1})
+        append(file, record("d"))
     assert sorted(read_journal(path)) == ["a", "b", "d"] and path.read_bytes().startswith(whole)
+
+
+def test_damaged_lines_of_a_journal_cost_their_pictures_a_second_look(tmp_path):
+    good = record("good")
+    bad = [None, 5, [], {}, "x", {"name": "a"}, good | {"faces": 3}, good | {"faces": [{}]}, good | {"searched": "x"}]
+    bad += [good | {"name": 7}, good | {"error": []}, good | {"faces": [good["faces"][0] | {"id": "../../x"}]}]
+    bad += [good | {"faces": [good["faces"][0] | change]} for change in ({"hash": "zz"}, {"side": None}, {"yaw": "1"})]
+    lines = [json.dumps(line).encode() for line in bad] + [b"\xff\xfe\0", b"[" * 99999, b"NaN"]
+    (tmp_path / "journal.jsonl").write_bytes(b"\n".join([json.dumps(good).encode(), *lines, b""]))
+    told = []
+    assert read_journal(tmp_path / "journal.jsonl", told.append) == {"good": good}
+    assert len(told) == 1 and f"{len(lines)} damaged lines" in told[0] and "\n" not in told[0]
 
 
 def test_what_counts_as_done(tmp_path):

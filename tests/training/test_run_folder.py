@@ -2,23 +2,38 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
 import torch
 from click.testing import CliRunner
+from filelock import FileLock
 
 import train as command
 from training.config import TrainingConfig
 from training.dataset import DatasetError, Pictures
-from training.loop import Run, train
+from training.loop import train
 from training.progress_metrics import ProgressMetrics
+from training.run import Run
 from training.snapshots import signs_of_collapse
 
 TINY = dict(
-    resolution=16, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8, num_fp16_res=0, batch=4,
-    kimg=5, ema_kimg=0.01, snapshot_kimg=1, metrics_pictures=0, ada_target=None, pl_weight=0,
-)  # fmt: skip
+    resolution=16,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=1,
+    channel_base=64,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=4,
+    kimg=5,
+    ema_kimg=0.01,
+    snapshot_kimg=1,
+    metrics_pictures=0,
+    ada_target=None,
+    pl_weight=0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +47,7 @@ def run_folder(pictures, tmp_path_factory):
         return dict.fromkeys(names, 0.5)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "train_step", step)
+        patch.setattr("training.loop.train_step", step)
         train(TrainingConfig(data=str(pictures), keep_snapshots=2, **TINY), out, progress=False)
     return out
 
@@ -46,7 +61,12 @@ def test_the_newest_snapshots_stay(run_folder):
 
 def test_statistics_and_events_are_logged(run_folder):
     line = json.loads((run_folder / "stats.jsonl").read_text().splitlines()[0])
-    assert line["kimg"] == pytest.approx(0.2) and line["images_per_second"] > 0 and line["loss_D"] == 0.5
+    assert (
+        line["kimg"] == pytest.approx(0.2)
+        and line["seconds_per_kimg"] > 0
+        and line["peak_gib"] > 0.01
+        and line["loss_D"] == 0.5
+    )
     text = (run_folder / "log.txt").read_text()
     assert "started on cpu in 1 processes" in text and text.count("snapshot and state written") == 5
     assert any(path.name.startswith("events.out.tfevents") for path in run_folder.iterdir())
@@ -98,6 +118,30 @@ def test_a_folder_that_cannot_be_written(pictures, tmp_path):
     out.mkdir(mode=0o500)
     result = invoke(tmp_path, pictures, out)
     assert result.exit_code == 1 and str(out) in result.output and "Permission denied" in result.output
+
+
+def test_a_second_training_in_the_same_folder_is_refused(pictures, tmp_path):
+    config = TrainingConfig(data=str(pictures), **(TINY | {"kimg": 0.008}))
+    with FileLock(tmp_path / ".lock"), pytest.raises(ValueError, match="another training is running.*--out"):
+        train(config, tmp_path, progress=False)
+    assert not (tmp_path / "config.yaml").exists()
+    assert train(config, tmp_path, progress=False).is_file()  # free again
+
+
+def test_one_training_picture(pictures, tmp_path):
+    """Trains; what needs more than one picture is left out of the metrics."""
+    (tmp_path / "data").mkdir()
+    shutil.copy(pictures / "000.png", tmp_path / "data")
+    settings = TINY | {"kimg": 0.004, "snapshot_kimg": 0.004, "metrics_pictures": 2}
+    assert train(TrainingConfig(data=str(tmp_path / "data"), **settings), tmp_path / "out", progress=False).is_file()
+    assert set(json.loads((tmp_path / "out/metrics.jsonl").read_text())) == {"kimg", "time"}
+
+
+def test_a_data_set_that_is_not_there_is_named_by_its_key(pictures, tmp_path):
+    for key, value in (("data", "@photos"), ("exclude", "/nowhere")):
+        config = TrainingConfig(**(TINY | {"data": str(pictures), key: value}))
+        with pytest.raises(DatasetError, match=f"{key} = {value}: no such folder"):
+            train(config, tmp_path, progress=False)
 
 
 def test_out_is_a_file(pictures, tmp_path):

@@ -10,13 +10,27 @@ import pytest
 import torch
 
 from training.config import TrainingConfig
-from training.loop import Run, train
+from training.loop import train
+from training.step import train_step
 from training.stopping import Stopped
 
 SETTINGS = dict(
-    resolution=8, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8, num_fp16_res=0, batch=4,
-    kimg=0.3, ema_kimg=0.01, snapshot_kimg=0.02, r1_interval=2, pl_interval=2, ada_kimg=0.1, metrics_pictures=0,
-)  # fmt: skip
+    resolution=8,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=1,
+    channel_base=64,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=4,
+    kimg=0.3,
+    ema_kimg=0.01,
+    snapshot_kimg=0.02,
+    r1_interval=2,
+    pl_interval=2,
+    ada_kimg=0.1,
+    metrics_pictures=0,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,18 +81,16 @@ def test_killed_twenty_times(config, undisturbed, weights_of, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_ends_the_run(number, config, undisturbed, weights_of, tmp_path, monkeypatch):
-    step = Run.train_step
-
     def step_then_signal(run, real):
         if run.step == 7:
             os.kill(os.getpid(), number)
-        return step(run, real)
+        return train_step(run, real)
 
-    monkeypatch.setattr(Run, "train_step", step_then_signal)
+    monkeypatch.setattr("training.loop.train_step", step_then_signal)
     with pytest.raises(Stopped, match=f"{number.name}.*same command"):
         train(config, tmp_path, progress=False)
     assert torch.load(tmp_path / "state.pt", weights_only=True)["seen"] == 32
-    monkeypatch.setattr(Run, "train_step", step)
+    monkeypatch.setattr("training.loop.train_step", train_step)
     resumed = weights_of(train(config, tmp_path, progress=False))
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
 

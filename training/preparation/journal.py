@@ -3,29 +3,62 @@
 Every finished item is one line of a journal, so a run that was stopped, or killed, goes on where it was.
 """
 
-import contextlib
 import json
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
+import re
 import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
+from alignment.text import shown
+
 from .filters import refusal
 from .measure import crop_path
 
 
-def read_journal(path):
-    """{item name: its latest record}. The line that was being written when a run was killed does not count."""
-    records = {}
+def read_journal(path, tell=lambda line: None):
+    """{item name: its latest record}. The line that was being written when a run was killed does not count.
+
+    tell: is given a line about others that are damaged; their pictures are done again.
+    """
+    records, damaged = {}, 0
     if path.is_file():
         for line in path.read_bytes().split(b"\n")[:-1]:
-            with contextlib.suppress(ValueError):
+            try:
                 record = json.loads(line)
+            except (ValueError, RecursionError):
+                record = None
+            if is_sound(record):
                 records[record["name"]] = record
+            else:
+                damaged += 1
+    if damaged:
+        tell(f"{shown(path)}: {damaged} damaged lines; their pictures are done again")
     return records
+
+
+def is_sound(record):
+    """Is it a record as measure.prepare makes them?"""
+    number = lambda value: type(value) in (int, float) and math.isfinite(value)  # noqa: E731
+    try:
+        faces = record["faces"]
+        return (
+            all(isinstance(record[key], str) for key in ("name", "stamp"))
+            and (record["error"] is None or isinstance(record["error"], str))
+            and number(record["searched"])
+            and isinstance(faces, list)
+            and all(re.fullmatch(r"[0-9a-f]{20}-[0-9]{1,6}", face["id"]) for face in faces)
+            and all(number(face[key]) for face in faces for key in ("side", "yaw"))
+            and all(face["sharpness"] is None or number(face["sharpness"]) for face in faces)
+            and all(face["hash"] is None or re.fullmatch("[0-9a-f]{64}", face["hash"]) for face in faces)
+            and all((face["hash"] is None) == (face["sharpness"] is None) for face in faces)
+        )
+    except (KeyError, TypeError, IndexError, OverflowError):
+        return False
 
 
 def open_journal(path):

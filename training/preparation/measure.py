@@ -9,7 +9,8 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-from alignment import PictureError, crop_face_quickly, detect_faces, ffhq_quad, quad_side, read_picture, yaw
+from alignment import PictureError, crop_face_quickly, detect_faces_turned, ffhq_quad, quad_side, read_picture, yaw
+from alignment.text import shown
 from weights.files import written_atomically
 
 from . import PreparationError
@@ -30,10 +31,10 @@ def prepare(item, size, limits, folder):
     record = {"name": item.name, "stamp": item.stamp, "searched": narrowest, "error": None, "faces": []}
     try:
         pixels = read_picture(item.name, read_bytes(item)).pixels
-        found = detect_faces(pixels, narrowest)
+        found, _ = detect_faces_turned(pixels, narrowest)
         quads = [ffhq_quad(face.landmarks) for face in found]
     except PictureError as error:
-        return record | {"error": str(error).removeprefix(f"{item.name}: ")}
+        return record | {"error": str(error).removeprefix(f"{shown(item.name, 2000)}: ")}
     except (ValueError, OSError, MemoryError) as error:
         return record | {"error": f"cannot be used ({error or 'out of memory'}); reduce or remove it"}
 

@@ -13,6 +13,7 @@ from weights.files import written_atomically
 
 from . import PreparationError
 from .measure import thumbnail_path
+from .urls import public
 
 PER_PAGE = 1000  # pictures, about 5 MB
 
@@ -94,7 +95,7 @@ def read_review(path):
         remove = json.loads(path.read_text(encoding="utf-8"))["remove"]
         if not isinstance(remove, list) or not all(isinstance(identity, str) for identity in remove):
             raise ValueError("`remove` is not a list of ids")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise PreparationError(f"{path}: not a file saved by review.html ({reason}); save it there again") from error
     return set(remove)
@@ -106,7 +107,7 @@ def _page_name(number):
 
 def _figure(index, record, face, crops):
     picture = base64.b64encode(thumbnail_path(crops, face["id"]).read_bytes()).decode()
-    name = html.escape(record["name"].encode(errors="replace").decode(), quote=True)
+    name = html.escape(public(record["name"]), quote=True)
     data = f'data-index="{index}" data-sharpness="{face["sharpness"]}" data-turn="{-abs(face["yaw"])}" '
     return (
         f'<label title="{name}" {data}data-side="{face["side"]}"><input type="checkbox" value="{face["id"]}">'

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from alignment.text import shown
 from weights.files import written_atomically
 
 from . import PreparationError
@@ -21,19 +22,32 @@ from .measure import crashed, crop_path, narrowest_box, prepare, thumbnail_path
 from .pack import pack_folder, pack_zip
 from .review import read_review, write_review
 from .sources import list_items
+from .urls import cell, public
 
 SHOWN = 6  # pictures of each kind on the contact sheet
 
 
-def prepare_dataset(sources, out, size, kind, limits, reviews=(), workers=None, rate=2.0):
+def prepare_dataset(
+    sources,  # folders, zips, lists of URLs
+    out,  # folder of everything that comes of it
+    size,  # side of the crops in pixels
+    kind,  # "zip" or "folder"
+    limits,  # filters.Limits
+    reviews=(),  # files that review.html saved
+    workers=None,  # processes; None = one a core
+    rate=2.0,  # requests a second to one host
+    include=(),  # patterns of files that are wanted, and
+    exclude=(),  # of those that are not: maps.choose
+):
     """Make OUT/dataset.zip (or OUT/dataset/) and its reports from `sources`; see scripts/prepare_dataset.py.
 
-    kind: "zip" or "folder". limits: filters.Limits. workers: processes, None = one a core. Returns the report.
-    Raises PreparationError when nothing can be done, or nothing stays, and OSError when the disk refuses.
+    Returns the report. Raises PreparationError when nothing can be done, or nothing stays, and OSError when the disk refuses.
     """
     started = time.perf_counter()
     removed = set().union(*map(read_review, reviews))
-    items = list({item.name: item for source in sources for item in list_items(source)}.values())
+    notes = []
+    listed = [item for source in sources for item in list_items(source, include, exclude, notes.append)]
+    items = list({item.name: item for item in listed}.values())
     crops = out / "crops" / str(size)
     crops.mkdir(parents=True, exist_ok=True)
 
@@ -43,7 +57,7 @@ def prepare_dataset(sources, out, size, kind, limits, reviews=(), workers=None, 
         items, failures = fetch_all(items, out / "downloads", rate, progress=_bar("downloading", missing))
 
     # Measure and cut: the long part, in many processes
-    records = read_journal(crops / "journal.jsonl")
+    records = read_journal(crops / "journal.jsonl", notes.append)
     narrowest = narrowest_box(limits)
     to_do = [item for item in items if not is_done(item, records.get(item.name), narrowest, limits, crops)]
     workers = max(min(workers or _cores(), len(to_do)), 1)
@@ -88,7 +102,8 @@ def prepare_dataset(sources, out, size, kind, limits, reviews=(), workers=None, 
         "kept": len(kept),
         "labels": labels is not None,
         "rejected": dict(Counter(rejection.reason for rejection in rejections).most_common()),
-        "failed_downloads": failures,
+        "failed_downloads": {public(url): reason for url, reason in failures.items()},
+        "notes": notes,
         "limits": vars(limits),
         "measured": _spread(kept),
         "review": {
@@ -96,7 +111,7 @@ def prepare_dataset(sources, out, size, kind, limits, reviews=(), workers=None, 
             "read": [str(path) for path in reviews],
             "unknown": len(unknown),
         },
-        "sources": [str(source) for source in sources],
+        "sources": [shown(source) for source in sources],
         "cut_now": len(to_do),
         "cut_per_second": round(len(to_do) / cutting, 3) if to_do else None,
         "workers": workers,
@@ -114,16 +129,14 @@ def write_rejections(path, rejections):
             table = csv.writer(file)
             table.writerow(["picture", "face", "reason", "number", "limit", "detail"])
             for r in rejections:
-                table.writerow([r.name, r.face or "", r.reason, r.number, r.limit, r.detail])
+                detail = f"of {public(r.detail[3:])}" if r.reason == "duplicate" else r.detail
+                table.writerow([cell(public(r.name)), r.face or "", r.reason, r.number, r.limit, cell(detail)])
 
 
 def write_sheet(path, kept, rejections, crops):
     """A contact sheet: some pictures that stay, evenly spread, and some that had to be cut to be judged."""
-    import numpy as np
-    from PIL import Image
-
-    from alignment import write_png
-    from postprocess.sheet import contact_sheet
+    from alignment import read_picture, write_png
+    from alignment.sheet import contact_sheet
 
     rows = [[(f"kept: {face['yaw']:.0f} deg, sharp {face['sharpness']:.1f}", face["id"]) for _, face in part]
             for part in (_spread_out(kept[start::3], SHOWN) for start in range(3)) if part]  # fmt: skip
@@ -131,7 +144,7 @@ def write_sheet(path, kept, rejections, crops):
         of_it = _spread_out([r for r in rejections if r.reason == reason], SHOWN)
         rows += [[(reason if r.number is None else f"{reason}: {r.number:g}", r.face) for r in of_it]] if of_it else []
     read = [[(caption, thumbnail_path(crops, identity)) for caption, identity in row] for row in rows]
-    write_png(path, contact_sheet([[(c, np.asarray(Image.open(p))) for c, p in row] for row in read], tile=192))
+    write_png(path, contact_sheet([[(c, read_picture(p).pixels) for c, p in row] for row in read], tile=192))
 
 
 def _spread_out(entries, count):
@@ -154,7 +167,7 @@ def _packed(path):
     """The signature of what was packed last, None when unknown."""
     try:
         return json.loads(Path(path).read_text())["signature"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -1,0 +1,253 @@
+"""Our method, the paper's baselines and its ablations, each as a results folder of the common form
+(compare/systems.py).
+
+ours          invert into g_rendering (Eq. 4), draw with g_real
+direct        invert into g_real: the paper's main baseline
+guided        invert into g_real under Eqs. 1 and 2 (Sec. 5.3.2)
+full, no_sketch, no_color, no_identity    ours with g_rendering fine-tuned with both losses, without one, with none
+              (scripts/paper/ablation_losses.py; all four equally long, which is not how long g_rendering was tuned)
+input         do nothing
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+
+import weights
+from alignment.tensors import to_pixels, to_tensor
+from compare.systems import CARD, System, write_card
+from weights import roles
+from weights.files import written_atomically
+
+MADE = "inputs.json"  # beside the results: which inputs they were made from
+ABLATIONS = {
+    "full": "with both losses",
+    "no_sketch": "without Eq. 1",
+    "no_color": "without Eq. 2",
+    "no_identity": "without Eqs. 1 and 2",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """name: of its row and folder. source: what it does, with its settings. draw(target [N, 3, R, R], on_step) -> the
+    results, the same shape. files: {role: path} of the weights that are used. steps: how often it calls on_step."""
+
+    name: str
+    source: str
+    draw: Callable
+    files: dict = field(default_factory=dict)
+    steps: int = 0
+
+
+def framework_methods(bundle, steps):
+    """ours, direct and guided with the networks of a bundle (pipeline.load_bundle)."""
+    from inversion import guided, latent_optimization, regenerate
+    from sketch.checkpoints import load_sketch_extractor
+    from training.config import identity_specs
+
+    files = bundle.files
+    sketch = sketch_file(Path(files["g_real"]).parent)
+    losses = identity_settings(files["g_rendering"])
+    specs = dict(zip(("sketch", "color"), identity_specs(losses), strict=True))
+    extractor = load_sketch_extractor(sketch).to(bundle.device)
+
+    def inverted(invert, generator, **settings):
+        def draw(target, on_step):
+            found = invert(generator, target, bundle.perceptual, steps=steps, on_step=on_step, **settings)
+            return regenerate(bundle.g_real, found)
+
+        return draw
+
+    direct = {role: files[role] for role in ("g_real", "perceptual")}
+    said = ", ".join(f"{key} {value}" for key, value in losses.items())
+    return [
+        Method(
+            name="ours",
+            source=f"Eq. 4 into g_rendering, drawn by g_real; {steps} steps",
+            draw=inverted(latent_optimization, bundle.g_rendering),
+            files=direct | {"g_rendering": files["g_rendering"]},
+            steps=steps,
+        ),
+        Method(
+            name="direct",
+            source=f"Eq. 4 into g_real; {steps} steps",
+            draw=inverted(latent_optimization, bundle.g_real),
+            files=direct,
+            steps=steps,
+        ),
+        Method(
+            name="guided",
+            source=f"Eqs. 1 and 2 into g_real; {steps} steps; {said}",
+            draw=inverted(guided, bundle.g_real, extractor=extractor, **specs),
+            files=direct | {"sketch": sketch},
+            steps=steps,
+        ),
+    ]
+
+
+def tuned_methods(bundle):
+    """ours and direct with pivotal tuning, by the preset that is project.py's default: ours_tuned is carried over to
+    g_real, direct_tuned is what the tuned g_real itself draws."""
+    from inversion import invert, regenerate
+    from pipeline.presets import DEFAULT, PRESETS
+
+    files, schedule = bundle.files, PRESETS[DEFAULT].schedule
+
+    def ours(target, on_step):
+        found = invert(bundle.g_rendering, target, bundle.perceptual, schedule, on_step=on_step)
+        return regenerate(bundle.g_real, found, bundle.g_rendering)
+
+    def direct(target, on_step):
+        return invert(bundle.g_real, target, bundle.perceptual, schedule, on_step=on_step).image
+
+    networks = {role: files[role] for role in ("g_real", "perceptual")}
+    said = f"{schedule.steps} steps of Eq. 4, {schedule.length - schedule.steps} of pivotal tuning"
+    return [
+        Method("ours_tuned", f"into g_rendering, carried over to g_real; {said}", ours,
+               networks | {"g_rendering": files["g_rendering"]}, schedule.length),
+        Method("direct_tuned", f"into g_real; {said}", direct, networks, schedule.length),
+    ]  # fmt: skip
+
+
+def ablation_methods(bundle, steps, folder):
+    """ours with each generator that lies in an output folder of scripts/paper/ablation_losses.py.
+
+    Raises WeightsError when one was not fine-tuned from the bundle's g_real, or none is there.
+    """
+    from inversion import latent_optimization, regenerate
+    from stylegan2.checkpoints import load_generator
+
+    methods = []
+    for name, said in ABLATIONS.items():
+        path = Path(folder) / name / "snapshot.safetensors"
+        if not path.is_file():
+            continue
+        if not same_latents(load_generator(path), bundle.g_real):
+            raise weights.WeightsError(f"{path}: was not fine-tuned from {bundle.files['g_real']}; train the ablation "
+                                       "from that g_real, or leave out --ablation")  # fmt: skip
+
+        def draw(target, on_step, path=path):
+            generator = load_generator(path).to(bundle.device)
+            found = latent_optimization(generator, target, bundle.perceptual, steps=steps, on_step=on_step)
+            return regenerate(bundle.g_real, found)
+
+        files = {"g_real": bundle.files["g_real"], "g_rendering": path, "perceptual": bundle.files["perceptual"]}
+        source = f"Eq. 4 into g_rendering fine-tuned {said}, drawn by g_real; {steps} steps"
+        methods.append(Method(name, source, draw, files, steps))
+    if not methods:
+        raise weights.WeightsError(f"{folder}: holds no full/snapshot.safetensors or the like; make it with "
+                                   "scripts/paper/ablation_losses.py")  # fmt: skip
+    return methods
+
+
+def untouched():
+    """The method that does nothing."""
+    return Method("input", "the rendered portrait as it is", lambda target, on_step: target)
+
+
+def sketch_file(folder):
+    """The sketch extractor of a folder of weights, or else the embedded one."""
+    try:
+        return roles.find(folder, "sketch")
+    except weights.WeightsError:
+        return roles.find(None, "sketch")
+
+
+def identity_settings(g_rendering):
+    """Eqs. 1 to 3 as g_rendering was trained with according to its file, as keys of its configuration; what the file
+    does not say is the paper's."""
+    from training.config import TrainingConfig
+
+    keys = ("sketch_weight", "sketch_size", "sketch_reduction", "color_weight", "color_size", "color_kernel",
+            "color_sigma")  # fmt: skip
+    trained = weights.card(g_rendering).get("config", {})
+    return {key: trained.get(key, getattr(TrainingConfig, key)) for key in keys}
+
+
+def same_latents(generator, g_real):
+    """Whether both have the same mapping network, which fine-tuning leaves alone; up to the rounding of a file in half
+    precision."""
+    ours, theirs = generator.mapping.state_dict(), {k: v.cpu() for k, v in g_real.mapping.state_dict().items()}
+    if ours.keys() != theirs.keys() or any(ours[key].shape != theirs[key].shape for key in ours):
+        return False
+    return all((ours[key] - theirs[key]).norm() <= 2e-3 * theirs[key].norm() + 1e-6 for key in ours)
+
+
+def make(method, folder, portraits, batch, device, bar=None):
+    """Write the results folder of a method; what is there already is not made again. Returns its System.
+
+    Results of other settings or weights (the card in the folder says) or of another input (`inputs.json` says) are made
+    anew. A stopped call goes on after the last finished batch. bar: a tqdm bar that counts steps of one portrait.
+    """
+    from alignment import write_png
+
+    used = {role: weights.sha256(path) for role, path in method.files.items()}
+    system, before = System(method.name, method.source, used), read_card(folder)
+    if before is None or replace(before, seconds=None) != system:
+        (folder / MADE).unlink(missing_ok=True)
+        before = system
+        write_card(folder, system)
+    made = read_json(folder / MADE) or {}  # {name: SHA-256 of the input's pixels}
+    inputs = [hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in portraits.inputs]
+    missing = [i for i, name in enumerate(portraits.names)
+               if made.get(name) != inputs[i] or not (folder / f"{name}.png").is_file()]  # fmt: skip
+    if bar is not None:
+        bar.set_description(method.name)
+        bar.update(method.steps * (len(inputs) - len(missing)))
+    seconds = 0.0
+
+    def count(step, distances):  # of as many portraits as took the step together
+        if bar is not None:
+            bar.update(len(distances))
+
+    for start in range(0, len(missing), batch):
+        part = missing[start : start + batch]
+        started = time.perf_counter()
+        images = to_pixels(method.draw(to_tensor(portraits.inputs[part], device), count))
+        seconds += time.perf_counter() - started
+        for i, pixels in zip(part, images, strict=True):
+            write_png(folder / f"{portraits.names[i]}.png", pixels)
+            made[portraits.names[i]] = inputs[i]
+        with written_atomically(folder / MADE) as unfinished:
+            unfinished.write_text(json.dumps(made, indent=1))
+        before = replace(system, seconds=seconds / (start + len(part)))
+        write_card(folder, before)
+    return before
+
+
+def read_card(folder):
+    """The System beside the results of a folder, or None."""
+    try:
+        return System(**read_json(folder / CARD))
+    except TypeError:  # none, or another form
+        return None
+
+
+def read_json(path):
+    """What a JSON file holds; None when it is missing or damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def foreign_folders(results, ours):
+    """{name: folder} of `NAME=FOLDER` arguments. Raises ClickException for another form, a missing folder, a name that
+    occurs twice or is one of `ours`."""
+    foreign = {}
+    for text in results:
+        name, _, folder = text.partition("=")
+        if not name or not folder:
+            raise click.ClickException(f"--results {text}: write NAME=FOLDER")
+        if name in foreign or name in ours:
+            raise click.ClickException(f"--results {text}: there is a row {name} already; choose another name")
+        if not Path(folder).is_dir():
+            raise click.ClickException(f"--results {text}: {folder}: no such folder")
+        foreign[name] = Path(folder)
+    return foreign

@@ -1,0 +1,1 @@
+"""Commands. Nothing imports them but each other and the tests."""

@@ -1,0 +1,1 @@
+"""One command a table or figure of the paper."""

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against the plain formulation, measured in the same run."""

@@ -1,0 +1,93 @@
+"""What a run starts with: a checkpoint takes the run's precision, other widths and a missing D are refused."""
+
+import dataclasses
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+import train as command
+from stylegan2 import Discriminator, Generator, checkpoints
+from training.config import TrainingConfig
+from training.estimate import estimate
+from training.networks import build_networks
+from training.run import Run
+
+WIDTHS = {"channel_base": 128, "channel_max": 8}
+SIZES = dict(resolution=16, z_dim=8, w_dim=8, mapping_layers=1, batch=4, sketch_weight=0, color_weight=0)
+
+
+@pytest.fixture
+def file(tmp_path):
+    torch.manual_seed(0)
+    G = Generator(8, 0, 8, 16, 3, {"num_layers": 1}, WIDTHS)
+    D = Discriminator(0, 16, 3, **WIDTHS, epilogue_kwargs={"mbstd_group_size": 4})
+    checkpoints.save(tmp_path / "g_real.safetensors", {"G_ema": G, "D": D})
+    checkpoints.save(tmp_path / "without.safetensors", {"G_ema": G})
+    return tmp_path / "g_real.safetensors"
+
+
+def config_of(path, **changes):
+    return TrainingConfig(data="", g_real=str(path), **(SIZES | changes))
+
+
+def test_fine_tuning_follows_the_precision_and_clamp_of_its_configuration(file):
+    for precision, clamp in ((2, 0.5), (0, None)):
+        for network in build_networks(config_of(file, num_fp16_res=precision, conv_clamp=clamp)):
+            synthesis = getattr(network, "synthesis", network)
+            blocks = [getattr(synthesis, f"b{size}") for size in (8, 16)]
+            assert [block.use_half for block in blocks] == [precision > 0] * 2
+            assert {block.conv1.conv_clamp for block in blocks} == {clamp}
+            said = network.config.get("synthesis_kwargs", network.config)
+            assert (said["num_fp16_res"], said["conv_clamp"]) == (precision, clamp)
+    _, _, clamped = build_networks(config_of(file, conv_clamp=0.1))
+    _, _, free = build_networks(config_of(file, conv_clamp=None))
+    w = free.mapping(torch.randn(1, 8))
+    assert not torch.equal(clamped.synthesis(w, noise_mode="const"), free.synthesis(w, noise_mode="const"))
+    for name, tensor in free.state_dict().items():
+        assert torch.equal(tensor, clamped.state_dict()[name])
+
+
+def test_other_widths_are_refused_and_equal_ones_are_not(file):
+    for change in ({"channel_base": 64}, {"channel_max": 16}, {"channel_max": 4}):
+        key = next(iter(change))
+        with pytest.raises(ValueError, match=f"g_real.safetensors.*{key} = .*leave out channel_base and channel_max"):
+            build_networks(config_of(file, **change))
+    build_networks(config_of(file, **WIDTHS))
+    build_networks(config_of(file, channel_max=8))
+
+
+def test_without_a_discriminator_the_remedy_is_named_and_works(file):
+    without = file.with_name("without.safetensors")
+    with pytest.raises(ValueError, match="without.safetensors: holds no discriminator.*--set discriminator=FILE"):
+        build_networks(config_of(without))
+    _, D, _ = build_networks(config_of(without, discriminator=str(file)))
+    assert torch.equal(D.b16.conv0.weight, checkpoints.load(file)["D"].b16.conv0.weight)
+    Run(config_of(without, discriminator=str(file)), "cpu")
+    with pytest.raises(ValueError, match="without.safetensors: holds no D; init takes the snapshot"):
+        build_networks(dataclasses.replace(config_of(without), g_real=None, init=str(without)))
+    other = file.with_name("other.safetensors")
+    checkpoints.save(other, {"D": Discriminator(0, 32, 3, **WIDTHS)})
+    with pytest.raises(ValueError, match="other.safetensors: its D judges pictures of 32 pixels"):
+        build_networks(config_of(without, discriminator=str(other)))
+
+
+def test_a_file_in_rosinalitys_layout_is_estimated_or_refused_clearly(file, tmp_path):
+    """Reading it computes with its numbers, which --dry-run did on a device that has none."""
+    path = tmp_path / "public.pt"
+    checkpoints.rosinality.save_rosinality(path, checkpoints.load(file)["G_ema"])
+    text = f"data: x\ng_real: {path}\n" + "".join(f"{key}: {value}\n" for key, value in SIZES.items())
+    (tmp_path / "run.yaml").write_text(text)
+    arguments = [str(tmp_path / "run.yaml"), "--out", str(tmp_path / "run"), "--dry-run"]
+    refused = CliRunner().invoke(command.main, arguments)
+    assert refused.exit_code == 1 and "discriminator=FILE" in refused.output and "meta" not in refused.output
+    done = CliRunner().invoke(command.main, [*arguments, "--set", f"discriminator={file}"])
+    assert done.exit_code == 0 and "GiB of GPU memory" in done.output
+    assert estimate(config_of(file), 1)["parameters"]["G"] > 0
+
+
+def test_a_grey_generator_is_refused_in_a_line(file):
+    grey = file.with_name("grey.safetensors")
+    checkpoints.save(grey, {"G_ema": Generator(8, 0, 8, 16, 1, {"num_layers": 1}, WIDTHS)})
+    with pytest.raises(ValueError, match="grey.safetensors: draws 1 channels with 0 labels; a run needs 3 and none"):
+        build_networks(config_of(grey))

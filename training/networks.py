@@ -1,0 +1,132 @@
+"""The networks a run starts with, the checks that they fit its configuration, and which weights are trained."""
+
+import copy
+
+import torch
+
+import stylegan2.checkpoints
+from stylegan2 import Discriminator, Generator
+from stylegan2.layers import channels_at
+
+from .growth import grow
+
+CHANNEL_BASE, CHANNEL_MAX = 32768, 512  # of networks that start from nothing, where the configuration says nothing
+
+
+def build_networks(config):
+    """(G, D, g_real) of a run; g_real is None in plain training. Raises ValueError where a checkpoint does not fit the
+    configuration or holds no D, WeightsError where it cannot be read."""
+    if config.g_real:
+        start = stylegan2.checkpoints.load(config.g_real)
+        g_real = start.get("G_ema", start.get("G"))
+        if g_real is None:
+            raise ValueError(f"{config.g_real}: holds no generator, only {', '.join(start)}; give another g_real")
+        check_sizes(config.g_real, g_real, config)
+        g_real = with_precision(g_real, config)
+        D = with_precision(discriminator_beside(start, g_real, config), config)
+        G = copy.deepcopy(g_real)
+        if config.init:
+            G = with_precision(stylegan2.checkpoints.load(config.init)["G_ema"], config)
+            check_sizes(config.init, G, config)
+        return G, D, g_real.eval().requires_grad_(False)
+    widths = dict(
+        channel_base=config.channel_base or CHANNEL_BASE,
+        channel_max=config.channel_max or CHANNEL_MAX,
+        num_fp16_res=config.num_fp16_res,
+        conv_clamp=config.conv_clamp,
+    )
+    mapping = {"num_layers": config.mapping_layers}
+    G = Generator(config.z_dim, 0, config.w_dim, config.resolution, 3, mapping, widths)
+    D = Discriminator(0, config.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})
+    if config.init:
+        start = stylegan2.checkpoints.load(config.init)
+        missing = [name for name in ("G_ema", "D") if name not in start]
+        if missing:
+            raise ValueError(f"{config.init}: holds no {' and no '.join(missing)}; init takes the snapshot of a run")
+        check_sizes(config.init, start["G_ema"], config, may_grow=True)
+        grow(start["G_ema"], G)
+        grow(start["D"], D)
+    return G, D, None
+
+
+def discriminator_beside(start, g_real, config):
+    """The D to fine-tune with: that of `discriminator`, or of g_real's own file (`start`, its networks)."""
+    path = config.discriminator or config.g_real
+    D = (stylegan2.checkpoints.load(path) if config.discriminator else start).get("D")
+    if D is None:
+        raise ValueError(
+            f"{path}: holds no discriminator (D), which fine-tuning starts from; name a file that has the D of the "
+            "same training, a snapshot of train.py or an official pickle, by --set discriminator=FILE"
+        )
+    if (D.img_resolution, D.img_channels, D.c_dim) != (g_real.img_resolution, g_real.img_channels, 0):
+        raise ValueError(
+            f"{path}: its D judges pictures of {D.img_resolution} pixels, {D.img_channels} channels and {D.c_dim} "
+            f"labels; g_real draws {g_real.img_resolution} pixels, {g_real.img_channels} channels and no labels"
+        )
+    return D
+
+
+def with_precision(network, config):
+    """The same network, weights shared, with the configuration's `num_fp16_res` and `conv_clamp`."""
+    wanted = {"num_fp16_res": config.num_fp16_res, "conv_clamp": config.conv_clamp}
+    kwargs = dict(network.config)
+    if isinstance(network, Generator):
+        kwargs["synthesis_kwargs"] = kwargs["synthesis_kwargs"] | wanted
+    else:
+        kwargs |= wanted
+    if kwargs == network.config:
+        return network
+    with torch.device("meta"):
+        result = type(network)(**kwargs)
+    result.load_state_dict(network.state_dict(), assign=True)
+    return result
+
+
+def check_sizes(path, G, config, may_grow=False):
+    """Raise ValueError when the generator of a checkpoint has other sizes than the run's configuration says."""
+    found = {
+        "resolution": G.img_resolution,
+        "z_dim": G.z_dim,
+        "w_dim": G.w_dim,
+        "mapping_layers": G.mapping.num_layers,
+    }
+    differ = {key: value for key, value in found.items() if value != getattr(config, key)}
+    if may_grow and found["resolution"] <= config.resolution:
+        differ.pop("resolution", None)
+    if differ:
+        said = ", ".join(
+            f"{key} = {value} (the configuration: {getattr(config, key)})" for key, value in differ.items()
+        )
+        remedy = " ".join(f"--set {key}={value}" for key, value in differ.items())
+        raise ValueError(f"{path}: its generator has {said}; use {remedy}, or another checkpoint")
+    if G.img_channels != 3 or G.c_dim:
+        raise ValueError(f"{path}: draws {G.img_channels} channels with {G.c_dim} labels; a run needs 3 and none")
+    if not may_grow:
+        check_widths(path, G, config)
+
+
+def check_widths(path, G, config):
+    """Raise ValueError when the configuration asks for other feature maps than the generator has."""
+    have = [len(block.conv1.bias) for block in G.synthesis.blocks()]
+    known = G.config["synthesis_kwargs"]
+    base = config.channel_base or known.get("channel_base", CHANNEL_BASE)
+    most = config.channel_max or known.get("channel_max", CHANNEL_MAX)
+    if have != [channels_at(resolution, base, most) for resolution in G.synthesis.block_resolutions]:
+        said = " and ".join(
+            f"{k} = {getattr(config, k)}" for k in ("channel_base", "channel_max") if getattr(config, k)
+        )
+        raise ValueError(
+            f"{path}: its generator has {', '.join(map(str, have))} feature maps from 4 pixels up, which {said} does "
+            "not give; widths cannot change in fine-tuning: leave out channel_base and channel_max"
+        )
+
+
+def trained_parameters(generator, transfer):
+    """The trainable parameters of G; in fine-tuning the paper freezes the mapping network and all toRGB layers."""
+    parameters = []
+    for name, parameter in generator.named_parameters():
+        frozen = transfer and (name.startswith("mapping.") or ".torgb." in name)
+        parameter.requires_grad_(not frozen)
+        if not frozen:
+            parameters.append(parameter)
+    return parameters
