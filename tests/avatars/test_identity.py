@@ -1,15 +1,14 @@
 """People as numbers: the same for ever, whatever they wear."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("scipy")
-from conftest import ROOT
-
 from avatars import identity
 
-MANIFEST = ROOT.parent / "shared" / "avatars" / "manifest.jsonl"
+MANIFEST = Path(__file__).resolve().parents[3] / "shared" / "avatars" / "manifest.jsonl"
 
 
 def test_accessories_change_nothing_else():
