@@ -64,11 +64,15 @@ def recipe(sizes):
 @click.option("--batch", type=click.IntRange(4), help="Pictures a step.  [default: 64 on a GPU, 8 on the CPU]")
 def main(data, minutes, device, out, parts, size, batch):
     from training.dataset import DatasetError
+    from training.stopping import Stopped
 
     sizes = [side for side in (64, 128, 256) if side <= size]
     settings = SETTINGS | {"batch": batch or (64 if device == "cuda" else 8), "cpu_bfloat16": device == "cpu"}
     try:
         left = make(data, out, parts, minutes * 60, device, sizes, settings)
+    except Stopped as stop:
+        click.echo(str(stop), err=True)
+        raise SystemExit(128 + stop.signal) from stop
     except (DatasetError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"wrote {out / 'weights'}" if not left else f"left to do: {', '.join(left)}; the same command goes on")

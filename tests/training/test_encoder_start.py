@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+import stylegan2.checkpoints
 from losses.perceptual import PerceptualNetwork
 from training.config import TrainingConfig
 from training.dataset import load_images, training_names
@@ -68,3 +69,18 @@ def test_the_pairing_loss_trains_both(config, tmp_path, weights_of):
     found = weights_of(train(paired, tmp_path / "paired", progress=False))
     assert any(not torch.equal(found[name], plain[name]) for name in found)
     assert all(torch.isfinite(tensor).all() for tensor in found.values())
+
+
+def test_fine_tuning_may_start_elsewhere(config, pictures, tmp_path):
+    """G begins as `init`, the identity losses still compare with g_real."""
+    other = dataclasses.replace(config, init=None, warm_start_kimg=0, reconstruction_weight=0, seed=1)
+    start = train(other, tmp_path / "other", progress=False)
+    plain = {key: value for key, value in TINY.items() if key not in ("warm_start_kimg", "reconstruction_weight")}
+    tuning = TrainingConfig(
+        data=str(pictures), g_real=config.init, init=str(start), sketch_weight=0, color_weight=0, **plain
+    )
+    run = Run(tuning, "cpu")
+    expected = stylegan2.checkpoints.load(start)["G_ema"].state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in run.G.state_dict().items())
+    real = stylegan2.checkpoints.load(config.init)["G_ema"].state_dict()
+    assert all(torch.equal(tensor, real[name]) for name, tensor in run.g_real.state_dict().items())
