@@ -84,3 +84,6 @@ def test_fine_tuning_may_start_elsewhere(config, pictures, tmp_path):
     assert all(torch.equal(tensor, expected[name]) for name, tensor in run.G.state_dict().items())
     real = stylegan2.checkpoints.load(config.init)["G_ema"].state_dict()
     assert all(torch.equal(tensor, real[name]) for name, tensor in run.g_real.state_dict().items())
+    bare = tmp_path / "bare.safetensors"  # no D in it: that of g_real's file is taken
+    stylegan2.checkpoints.save(bare, {"G_ema": run.G})
+    train(dataclasses.replace(tuning, init=str(bare)), tmp_path / "tuned", progress=False)
