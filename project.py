@@ -4,6 +4,8 @@
     python project.py avatar.png -o out
     python project.py samples -o out
     python project.py frames -o out --sequence
+    python project.py clip.mp4 -o out
+    python project.py avatar.png -o out --portrait edited.png
     python project.py avatar.png -o out --mesh head.obj --texture skin.png
 
 For every picture: OUT/NAME/composite.SUFFIX of the picture's own format, OUT/NAME/sheet.png and, for each face N,
@@ -27,7 +29,7 @@ def which_faces(context, parameter, value):
     """--faces: "all", "largest" or an index as a number."""
     if value in ("all", "largest"):
         return value
-    if not value.isdecimal():
+    if not value.isdecimal() or len(value) > 6:
         raise click.BadParameter("write largest, all, or the index of a face (0 is the largest)")
     return int(value)
 
@@ -43,9 +45,9 @@ class InGroups(click.Command):
     """A command whose options are listed in the order of the method."""
 
     groups = {
-        "Find": ("faces", "landmarks", "quad", "sequence"),
+        "Find": ("faces", "landmarks", "quad", "sequence", "loop"),
         "Invert": ("preset", "steps", "init", "compiled"),
-        "Finish": ("blend", "detail", "strength"),
+        "Finish": ("blend", "detail", "strength", "portrait"),
         "Texture": ("mesh", "texture", "camera", "rounds"),
     }
 
@@ -101,8 +103,9 @@ class InGroups(click.Command):
     "--sequence",
     is_flag=True,
     help="The pictures, in the order of the numbers in their names, are frames of one turntable or video: faces are "
-    "followed, steadied, inverted from the frame before.",
+    "followed, steadied, inverted from the frame before. So it is done with a video, given as the one INPUT.",
 )
+@click.option("--loop", is_flag=True, help="A closed sequence, such as a turntable: its first frame follows the last.")
 @click.option(
     "--preset",
     default="fast",
@@ -110,7 +113,7 @@ class InGroups(click.Command):
     show_default=True,
     help="paper: 500 steps of Eq. 4. fast: 15, and 35 of pivotal tuning. best: 120, and 300 finer.",
 )
-@click.option("--steps", type=click.IntRange(1), help="So many steps of Eq. 4 instead of the preset's.")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), help="So many steps of Eq. 4 instead of the preset's.")
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
@@ -138,13 +141,22 @@ class InGroups(click.Command):
     help="How far the change goes: 0 is the input, more than 1 exaggerates.  [default: the preset's]",
 )
 @click.option(
+    "--portrait",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A realistic portrait made elsewhere (an editor, a retoucher): the face cut out, or the picture edited as a "
+    "whole; of a folder, the file with the picture's stem. Nothing is inverted; only the face is taken.",
+)
+@click.option(
     "--mesh",
     type=EXISTING,
-    help="Head mesh with UVs of the avatar in the one picture: refine its --texture with the result.",
+    help="Head mesh with UVs of the avatar in the one picture: refine its texture with the result.",
 )
-@click.option("--texture", type=EXISTING, help="The mesh's present texture.")
+@click.option("--texture", type=EXISTING, help="The mesh's present texture.  [default: its own]")
 @click.option("--camera", type=EXISTING, help="JSON; of the picture and --mesh.  [default: solved from landmarks]")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of the texture's refinement.")
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(1, 1_000_000), help="Of the texture's refinement."
+)
 @click.option(
     "--workers",
     default=1,
@@ -162,6 +174,7 @@ def main(
     landmarks,
     quad,
     sequence,
+    loop,
     preset,
     steps,
     init,
@@ -169,6 +182,7 @@ def main(
     blend,
     detail,
     strength,
+    portrait,
     mesh,
     texture,
     camera,
@@ -176,22 +190,42 @@ def main(
     workers,
     device,
 ):
+    from jobs.folder import check_writable
     from jobs.inputs import find_pictures, given_faces, natural_order
+    from jobs.portraits import partners
+    from jobs.video import extracted, the_video
 
     try:
-        if (mesh is None) != (texture is None) or (camera and mesh is None):
-            raise click.ClickException("--mesh and --texture (and --camera) belong together")
+        if mesh is None and (texture or camera):
+            raise click.ClickException("--texture and --camera belong together with --mesh")
+        video = the_video(inputs)
+        sequence = sequence or loop or video is not None
         if sequence and int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise click.ClickException("--sequence goes from frame to frame; start it without torchrun")
-        pictures = find_pictures(inputs, out)
+        clip = None
+        if video is None:
+            pictures = find_pictures(inputs, out)
+        else:
+            check_writable(out)
+            clip = extracted(video, out)
+            pictures = clip.pictures
         if mesh is not None and len(pictures) != 1:
             raise click.ClickException(f"--mesh belongs to one picture, but there are {len(pictures)}")
+        if mesh is not None:
+            from jobs.texture_case import check_mesh
+
+            check_mesh(mesh, texture)
         pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
+        if init is not None:
+            check_there(init)
+        if portrait is not None and sequence:
+            raise click.ClickException("--portrait belongs to single pictures, not to a sequence; leave one out")
+        portraits = None if portrait is None else partners(portrait, pictures)
 
         from dataclasses import replace
 
-        from jobs.folder import Options, check_writable, run
+        from jobs.folder import Options, run
         from machine import processes
         from machine.device import pick_device
         from pipeline.presets import chosen
@@ -210,6 +244,9 @@ def main(
             given=given,
             init=init,
             sequence=sequence,
+            loop=loop,
+            clip=clip,
+            portraits=portraits,
         )
         report = run(pictures, out, bundle, options, workers=workers)
         first = processes.rank() == 0
@@ -221,11 +258,23 @@ def main(
             raise SystemExit(report.exit_code)
         if mesh is not None:
             from jobs.texture import refine_with_results
+            from texture import TextureSchedule
 
-            refine_with_results(out / "texture", out / pictures[0][1], mesh, texture, camera, bundle, rounds)
+            head = {"mesh": mesh, "texture": texture, "camera": camera}
+            refine_with_results(out / "texture", out / pictures[0][1], head, bundle, TextureSchedule(rounds))
     except click.ClickException as error:
         error.exit_code = 2
         raise
+
+
+def check_there(init):
+    """Raise ClickException, naming the file, unless --init is one: before networks are loaded for it."""
+    from weights import WeightsError, check_regular
+
+    try:
+        check_regular(init, "give the w_plus.npz of an earlier run")
+    except WeightsError as error:
+        raise click.ClickException(f"--init: {error}") from error
 
 
 def networks(folder, g_rendering, device, compiled):

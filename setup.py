@@ -58,9 +58,19 @@ setup(
         "filelock",
     ],
     extras_require={
-        "test": ["pytest", "hypothesis", "ruff", "import-linter", "pooch", "rtree", "torch-fidelity>=0.4", "matplotlib"],
+        "test": [
+            "pytest",
+            "hypothesis",
+            "ruff",
+            "import-linter",
+            "pooch",
+            "rtree",
+            "torch-fidelity>=0.4",
+            "matplotlib",
+        ],
         "tables": ["matplotlib", "torch-fidelity>=0.4"],
         "download": ["pooch", "gdown"],
         "render": ["bpy==4.5.*; python_version == '3.11'"],  # Blender as a module: holds numpy below 2
+        "video": ["av>=14"],
     },
 )

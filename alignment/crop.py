@@ -16,6 +16,7 @@ from .pictures import check_picture
 
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right as seen in the picture
 MOUTH_CORNERS = [48, 54]
+FARTHEST = 1e6  # pixels: no picture is as large, and what is computed of coordinates stays finite
 
 
 def ffhq_quad(landmarks):
@@ -105,8 +106,8 @@ def quad_side(quad):
 def check_quad(quad):
     """`quad` as float64 [4, 2]; raises ValueError unless it is a parallelogram with an area."""
     quad = np.asarray(quad, dtype=np.float64)
-    if quad.shape != (4, 2) or not np.isfinite(quad).all():
-        raise ValueError(f"a quad is 4 finite (x, y) corners, got an array of shape {quad.shape}")
+    if quad.shape != (4, 2) or not (np.abs(quad) < FARTHEST).all():  # not so for NaN
+        raise ValueError(f"a quad is 4 finite (x, y) corners in a picture, got an array of shape {quad.shape}")
     right, down = quad[3] - quad[0], quad[1] - quad[0]
     if abs(right[0] * down[1] - right[1] * down[0]) < 1e-6:
         raise ValueError("the quad has no area")

@@ -44,8 +44,8 @@ def detect_faces_turned(pixels, narrowest=None):
     """(faces as `detect_faces` finds them, degrees by which they are turned clockwise: 0, 90, 180 or 270).
 
     The detector sees no face on its side. Where it finds none but faint ones, the picture is turned by quarters and
-    searched again, and the way that shows the clearest face is taken. Landmarks are those of the face, as it sees its own
-    left and right, in pixels of the picture as it was given; so the square made of them is turned, too.
+    searched again, and the way that shows the clearest face is taken. Landmarks are those of the face, as it sees its
+    own left and right, in pixels of the picture as it was given; so the square made of them is turned, too.
     """
     faces = detect_faces(pixels, narrowest)
     best, turned = max((face.score for face in faces), default=0.0), 0
@@ -184,8 +184,8 @@ def _area(box):
 
 
 def _detector():
-    """The detector of this thread: it works in buffers of its own and lets go of the interpreter's lock meanwhile, so two
-    threads with one would crash or find other faces. The predictor only reads, and one is shared by all."""
+    """The detector of this thread: it works in buffers of its own and lets go of the interpreter's lock meanwhile, so
+    two threads with one would crash or find other faces. The predictor only reads, and one is shared by all."""
     import dlib
 
     if not hasattr(_of_thread, "detector"):

@@ -4,14 +4,15 @@ A file of landmarks is JSON, (x, y) in pixels of the upright picture, 68 points 
 a list of faces, or {"file name of the picture": one of these}.
 """
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from weights.files import read_json
+
 from .crop import check_quad, ffhq_quad, quad_side
 from .detect import AlignmentError, detect_faces_turned
+from .text import one_line, shown
 
 
 @dataclass(frozen=True)
@@ -68,27 +69,24 @@ def read_landmarks(path):
 
     Raises AlignmentError, one line with the file and the remedy, when the file is missing or holds something else.
     """
-    path = Path(path)
     try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise AlignmentError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        content = read_json(path)
     except ValueError as error:
-        raise AlignmentError(f"{path}: not JSON ({error}); write 68 [x, y] pairs a face") from error
+        raise AlignmentError(f"{shown(path)}: {error}; write 68 [x, y] pairs a face") from error
     if not isinstance(content, dict):
         content = {None: content}
     return {name: _faces(path, name, points) for name, points in content.items()}
 
 
 def _faces(path, name, points):
-    where = f"{path}, {name}" if name else f"{path}"
+    where = shown(f"{path}, {name}" if name else path)
     try:
         faces = np.asarray(points, np.float64)
         faces = faces[None] if faces.ndim == 2 else faces  # [N, 68, 2]
         for face in faces:
             ffhq_quad(face)
-    except (TypeError, ValueError) as error:
-        raise AlignmentError(f"{where}: {error}; write 68 [x, y] pairs a face") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AlignmentError(f"{where}: {one_line(error)}; write 68 [x, y] pairs a face") from error
     if not len(faces):
         raise AlignmentError(f"{where}: holds no face; write 68 [x, y] pairs a face")
     return list(faces)

@@ -4,6 +4,7 @@ Pillow tries every format it knows, whatever a file is called: an EPS file named
 So the formats are listed, and nothing else is tried. The limit of pixels is ours for all of them.
 """
 
+import importlib
 import io
 import logging
 import os
@@ -13,24 +14,14 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from PIL import (  # noqa: F401 - a plugin registers its format when it is imported
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    QoiImagePlugin,
-    TgaImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from .text import one_line, shown
+
+# A plugin registers its format when it is imported: all of them here, so that no thread meets half of them.
+for _name in "Avif Bmp Gif Jpeg Jpeg2K Mpo Png Ppm Qoi Tga Tiff WebP".split():
+    importlib.import_module(f"PIL.{_name}ImagePlugin")
 
 SUFFIXES = {  # Pillow's name of a format -> the suffixes it goes by
     "PNG": (".png", ".apng"),
@@ -87,8 +78,8 @@ def read_file(path):
 def read_member(archive, member, most):
     """The bytes of a zip's member, at most as many as its directory claims and `most` allows.
 
-    archive: zipfile.ZipFile. Raises ValueError for more, or a method of compression that cannot be stopped half-way, and
-    what zipfile raises for damage, such as a claim that is not true.
+    archive: zipfile.ZipFile. Raises ValueError for more, or a method of compression that cannot be stopped half-way,
+    and what zipfile raises for damage, such as a claim that is not true.
     """
     info = archive.getinfo(member)
     if info.file_size > most:
@@ -102,9 +93,9 @@ def read_member(archive, member, most):
 def open_image(path, content=None):
     """The Pillow image of a picture's bytes, opened but not decoded; to be closed by the caller (`with`).
 
-    content: the bytes, or a file open for reading, of which only the header is read until the image is loaded; None = the
-    file of this path, which otherwise only names it in messages. TGA, which has no signature, is tried only under its
-    own suffixes. Raises PictureError for what is no picture of FORMATS or has over 200 Mpixel.
+    content: the bytes, or a file open for reading, of which only the header is read until the image is loaded; None =
+    the file of this path, which otherwise only names it in messages. TGA, which has no signature, is tried only under
+    its own suffixes. Raises PictureError for what is no picture of FORMATS or has over 200 Mpixel.
     """
     content = read_file(path) if content is None else content
     if content == b"":
@@ -117,8 +108,8 @@ def open_image(path, content=None):
         raise PictureError(f"{path}: over 200 million pixels; reduce the picture first") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{path}: not a picture in a known format; save it as PNG or JPEG") from error
-    except MemoryError as error:
-        raise PictureError(f"{path}: too large for the memory there is; reduce the picture first") from error
+    except MemoryError:
+        raise
     except Exception as error:  # every plugin has its own set of exceptions for damaged data
         raise PictureError(f"{path}: cannot be opened ({one_line(error)}); save or download it again") from error
     check_size(path, *image.size)
@@ -129,6 +120,22 @@ def check_size(path, width, height):
     """Raises PictureError for more than MOST_PIXELS."""
     if width * height > MOST_PIXELS:
         raise PictureError(f"{path}: {width} x {height} pixels, over 200 million; reduce the picture first")
+
+
+def array_of(image):
+    """np.asarray(image), which would build it of a million pieces and leave the memory in pieces: in bands of rows."""
+    width, height = image.size
+    first = np.asarray(image.crop((0, 0, width, 1)))
+    array = np.empty((height, *first.shape[1:]), first.dtype)
+    for rows in bands((height, width)):
+        array[rows] = np.asarray(image.crop((0, rows.start, width, rows.stop)))
+    return array
+
+
+def bands(shape):
+    """Slices of rows of a million pixels or so that make up an image [H, W, ...]."""
+    step = max(2**20 // max(shape[1], 1), 1)
+    return [slice(top, min(top + step, shape[0])) for top in range(0, shape[0], step)]
 
 
 # -- PNG (W3C, third edition): signature, then chunks of length, name, data, CRC

@@ -14,18 +14,17 @@ from .formats import PICTURE_SUFFIXES, SUFFIXES
 from .text import shown
 
 LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "@eadir"}
-OTHER_PICTURES = set(
-    ".heic .heif .hif .jxl .exr .hdr .rgbe .svg .svgz .psd .psb .xcf .kra .ai .eps .ps .wmf .emf .pct .pict .dng .cr2 "
-    ".cr3 .nef .arw .orf .rw2 .raf .pef .srw .raw .jxr .wdp .hdp .bpg .flif .ktx .ktx2 .dds .pam .pcx .dcx .sgi .rgb "
-    ".rgba .bw .ras .ico .cur .icns .xbm .xpm .msp .im .fits .fit .fli .flc .blp .pcd .pxr .jpm .mj2 .avifs .cin .dpx .dib"
-    "".split()
-) - PICTURE_SUFFIXES
+OTHER_PICTURES = """
+.heic .heif .hif .jxl .exr .hdr .rgbe .svg .svgz .psd .psb .xcf .kra .ai .eps .ps .wmf .emf .pct .pict .dng .cr2 .cr3
+.nef .arw .orf .rw2 .raf .pef .srw .raw .jxr .wdp .hdp .bpg .flif .ktx .ktx2 .dds .pam .pcx .dcx .sgi .rgb .rgba .bw
+.ras .ico .cur .icns .xbm .xpm .msp .im .fits .fit .fli .flc .blp .pcd .pxr .jpm .mj2 .avifs .cin .dpx .dib
+""".split()
 ALL_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}  # also of formats this Pillow lacks
 
 
 def is_litter(name):
-    """Is a path (with / between its parts, relative to what was given) something no user put there, or hidden? A picture
-    called "...png", whose stem is made of points, is neither."""
+    """Is a path (with / between its parts, relative to what was given) something no user put there, or hidden? A
+    picture called "...png", whose stem is made of points, is neither."""
     return any(part.lower() in LITTER or _is_hidden(part) for part in PurePosixPath(name).parts)
 
 
@@ -54,9 +53,9 @@ def sort_names(names):
 def pictures_in(folder, deep=False):
     """(sorted paths of the pictures in a folder, [(path, why)] of what was left out though it looks like one).
 
-    deep: at any depth. Folders that are links are followed, each real folder once, so that loops end; a link to a folder
-    seen before is named. Only regular files, and links to them, are pictures: a pipe would be waited for. Raises OSError
-    when the folder cannot be read.
+    deep: at any depth. Folders that are links are followed, each real folder once, so that loops end; a link to a
+    folder seen before is named. Only regular files, and links to them, are pictures: a pipe would be waited for. Raises
+    OSError when the folder cannot be read.
     """
     folder = Path(folder)
     taken, left_out, seen = [], [], {os.path.realpath(folder)}
@@ -109,8 +108,8 @@ def natural_key(path):
 
 
 def frame_number(path):
-    """The frame that a file name counts: its last run of digits, as in shot2_0017.png or render.0017.exr.png; None where
-    there is none, or one too long for a count."""
+    """The frame that a file name counts: its last run of digits, as in shot2_0017.png or render.0017.exr.png; None
+    where there is none, or one too long for a count."""
     runs = re.findall(r"[0-9]+", PurePosixPath(os.fspath(path).replace("\\", "/")).stem)
     return int(runs[-1]) if runs and len(runs[-1]) <= 15 else None
 

@@ -1,8 +1,8 @@
 """Names of outputs, made from names of inputs: safe on every file system, predictable, and no two of them one.
 
 Inputs come from anywhere, so their names may hold anything: separators of another system, names of devices, control
-characters, bytes that are no text, the names of the reports beside the results, or letters that differ to people and not
-to the file system (case, composed and decomposed accents).
+characters, bytes that are no text, the names of the reports beside the results, or letters that differ to people and
+not to the file system (case, composed and decomposed accents).
 """
 
 import hashlib
@@ -11,14 +11,15 @@ import unicodedata
 from pathlib import Path
 
 from .formats import PICTURE_SUFFIXES
-from .text import changes_direction
 
 LONGEST = 150  # bytes of UTF-8 in a name: room for suffixes, temporary names and deep folders (file systems allow 255)
 RESERVED = {  # what stands beside the results of a run
     "report", "results", "sheet", "preview", "texture", "summary", "camera", "mesh", "latents", "study", "composite",
+    "frames",
 }  # fmt: skip
 RESERVED_SUFFIXES = {".json", ".jsonl", ".html", ".csv", ".lock", ".part", ".npz", ".md", ".yaml", ".log", ".tmp"}
-DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$", *(f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³")}
+DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"}  # of Windows
+DEVICES |= {f"{kind}{number}" for kind in ("com", "lpt") for number in "0123456789¹²³"}
 FORBIDDEN = set('<>:"/\\|?*')  # on one file system or another
 
 
@@ -88,4 +89,4 @@ def _counted(names):
 
 
 def _writable(c):
-    return c.isprintable() and c != "\ufffd" and not changes_direction(c)
+    return c.isprintable() and c != "\ufffd"

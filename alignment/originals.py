@@ -35,6 +35,7 @@ PNG_HEADER = 8 + 25  # signature and IHDR: 12 bytes around 13
 EXIF_IFD, GPS_IFD, MAKER_NOTE, ORIENTATION = 34665, 34853, 37500, 0x0112
 # Description, maker, model, resolution, software, date, artist, host, copyright, XMP, IPTC, Photoshop, colour profile
 TIFF_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 700, 33723, 34377, 34675)
+LONGEST_WEBP = 16383  # pixels
 LONGEST_EXIF = 65533  # bytes: what a JPEG segment holds
 
 
@@ -128,6 +129,8 @@ def sound(original):
     channels = original.samples.shape[2]
     values = original.samples if original.numbers is None else original.numbers[0]
     tiny = np.zeros((16, 16, channels), values.dtype)
+    if original.suffix == ".webp" and max(original.samples.shape) > LONGEST_WEBP:  # an animation's canvas
+        return Original(original.samples), ["over what WebP holds in one picture: becomes a PNG"]
     if _readable(tiny, original, original.metadata):
         return original, []
     if original.settings and not _readable(tiny, original, {}):  # JPEG with tables that nobody may write
@@ -194,7 +197,7 @@ def _pillow_image(samples):
 
 
 def _kept_chunks(data):
-    """({name and number: chunk} of what a PNG file says about the picture besides its samples, names of damaged ones)."""
+    """({name and number: chunk} of what a PNG file says besides its samples, names of damaged ones)."""
     kept, damaged = {}, []
     for name, chunk in png_chunks(data):
         if name not in PNG_KEPT:

@@ -16,7 +16,7 @@ from .formats import PictureError, check_size, open_image, read_file, without_me
 from .originals import ORIENTATION, Original, sound, way_back
 from .samples import of_image, of_tiff, to_rgb8
 from .text import one_line
-from .tiff import is_tiff, read_directory, read_tiff, size_of
+from .tiff import check_cover, is_tiff, read_directory, read_tiff, size_of
 
 SMALLEST_SIDE = 32  # pixels; below this there is no face to find
 
@@ -52,8 +52,9 @@ def read_picture(path, content=None, smallest=SMALLEST_SIDE):
     try:
         data = read_file(path) if content is None else content
         return _read(path, data, smallest, whole=content is None)
-    except MemoryError as error:
-        raise PictureError(f"{path}: too large for the memory there is; reduce the picture first") from error
+    except MemoryError:
+        pass  # first let go of the error, whose frames hold all that was read
+    raise PictureError(f"{path}: too large for the memory there is; reduce the picture first")
 
 
 def _read(path, data, smallest, whole):
@@ -92,6 +93,7 @@ def _decoded(path, data, smallest):
         if is_tiff(data):
             directory = read_directory(data)
             _check_sides(path, *(size_of(directory) or (0, 0)), smallest)
+            check_cover(directory)
             tiff = read_tiff(data, directory)
             if tiff is not None:
                 return of_tiff(path, tiff), [], tiff.orientation, directory

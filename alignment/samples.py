@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageCms
 
-from .formats import PictureError
+from .formats import PictureError, array_of, bands
 from .tiff import PREMULTIPLIED, UNNAMED
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -34,12 +34,14 @@ def to_rgb8(samples):
     """uint8 or uint16 [H, W, C] as above -> uint8 [H, W, 3], laid over white where it is transparent."""
     if samples.dtype == np.uint8 and samples.shape[2] == 3:
         return samples
-    if samples.dtype == np.uint16:
-        samples = to_8_bits(samples)
-    over = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples, MODES[samples.shape[2]])
-    if samples.shape[2] in (2, 4):
-        over = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over.convert("RGBA"))
-    return np.asarray(over.convert("RGB"))
+    pixels = np.empty((*samples.shape[:2], 3), np.uint8)
+    for rows in bands(samples.shape):
+        part = samples[rows] if samples.dtype == np.uint8 else to_8_bits(samples[rows])
+        over = Image.fromarray(part[..., 0] if part.shape[2] == 1 else part, MODES[part.shape[2]])
+        if part.shape[2] in (2, 4):
+            over = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over.convert("RGBA"))
+        pixels[rows] = np.asarray(over.convert("RGB"))
+    return pixels
 
 
 def to_8_bits(samples):
@@ -78,12 +80,14 @@ def of_image(path, image, content):
     Raises PictureError for sample values that have no clear meaning, whatever Pillow raises for damaged data.
     """
     deep = any(";16" in str(tile.args) for tile in image.tile)  # known only until the pixels are loaded
+    if deep and image.format == "PNG":
+        import cv2  # noqa: F401  (while there is memory for it)
     image.load()
     mode = image.mode
     if mode.startswith("I;16"):
         return _deep_grey(image)
     if mode in ("I", "F"):  # PGM of 16 bits, of which Pillow makes 0 to 65535 for certain; PFM
-        values = np.asarray(image)[..., None]
+        values = array_of(image)[..., None]
         white = 65535 if mode == "I" else _white(path, values)
         return Samples(_levels(values, white), ("32-bit grayscale converted to 8-bit RGB",), False)
 
@@ -110,18 +114,18 @@ def _flat(image):
     """(uint8 [H, W, C] of a loaded image, is there a way back from it?)."""
     mode = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}.get(image.mode, image.mode)
     if mode == "CMYK":
-        return np.asarray(_cmyk_to_rgb(image)), False
+        return array_of(_cmyk_to_rgb(image)), False
     faithful = mode in MODES.values()
     if image.has_transparency_data:
         mode = "LA" if mode in ("L", "LA") else "RGBA"
     elif not faithful:
         mode = "RGB"
-    samples = np.asarray(image.convert(mode))
+    samples = array_of(image if image.mode == mode else image.convert(mode))
     return (samples if samples.ndim == 3 else samples[..., None]), faithful
 
 
 def _deep_grey(image):
-    grey = np.asarray(image).astype(np.uint16)[..., None]
+    grey = array_of(image).astype(np.uint16, copy=False)[..., None]
     key = image.info.get("transparency")
     if isinstance(key, int):  # this level is transparent
         grey = np.dstack([grey, np.where(grey == key, 0, 65535).astype(np.uint16)])
@@ -134,11 +138,17 @@ def _deep_colours(content, flat):
 
     try:
         samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from None
         return None
     if samples is None or samples.dtype != np.uint16 or samples.shape[:2] != flat.shape[:2]:
         return None
-    samples = swapped(samples if samples.ndim == 3 else samples[..., None])
+    if samples.ndim == 3:
+        turn = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[samples.shape[2]]
+        cv2.cvtColor(samples, turn, dst=samples)  # in place: these are large
+    else:
+        samples = samples[..., None]
     channels = flat.shape[2]
     if samples.shape[2] == 4 and channels == 2:
         samples = samples[..., [0, 3]]
@@ -146,9 +156,8 @@ def _deep_colours(content, flat):
         samples = np.dstack([samples, flat[..., 3].astype(np.uint16) * 257])
     if samples.shape[2] != channels:
         return None
-    for rows in range(0, len(flat), 256):  # Pillow keeps the upper eight bits
-        part = slice(rows, rows + 256)
-        if np.abs((samples[part] >> 8).astype(np.int16) - flat[part]).max() > 1:
+    for rows in bands(flat.shape):  # Pillow keeps the upper eight bits
+        if np.abs((samples[rows] >> 8).astype(np.int16) - flat[rows]).max() > 1:
             return None
     return np.ascontiguousarray(samples)
 
@@ -178,25 +187,27 @@ def _white(path, values):
 def _levels(values, white):
     """uint16 [H, W, C] of numbers between 0 and white."""
     levels = np.empty(values.shape, np.uint16)
-    for rows in range(0, len(values), 256):  # in bands: double precision of all of it would take eight times the memory
-        band = values[rows : rows + 256].astype(np.float64) * (65535 / white)
-        levels[rows : rows + 256] = np.rint(np.minimum(band, 65535))
+    for rows in bands(values.shape):  # double precision of all of it would take eight times the memory
+        levels[rows] = np.rint(np.minimum(values[rows].astype(np.float64) * (65535 / white), 65535))
     return levels
 
 
 def of_levels(samples, numbers):
     """The way back of `_levels`: [H, W, C] of the kind of `numbers`, (values, white)."""
     values, white = numbers
-    return (samples * (white / 65535)).astype(values.dtype)
+    changed = np.empty_like(values)
+    for rows in bands(values.shape):
+        changed[rows] = samples[rows] * (white / 65535)
+    return changed
 
 
 def _straight(samples):
     """Colours multiplied by their alpha -> colours beside it."""
     top = np.iinfo(samples.dtype).max
     straight = samples.copy()
-    for rows in range(0, len(samples), 256):
-        colours, alpha = samples[rows : rows + 256, :, :-1].astype(np.float64), samples[rows : rows + 256, :, -1:]
-        straight[rows : rows + 256, :, :-1] = np.rint(np.minimum(colours * (top / np.maximum(alpha, 1.0)), top))
+    for rows in bands(samples.shape):
+        colours, alpha = samples[rows, :, :-1].astype(np.float64), samples[rows, :, -1:]
+        straight[rows, :, :-1] = np.rint(np.minimum(colours * (top / np.maximum(alpha, 1.0)), top))
     return straight
 
 

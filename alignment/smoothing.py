@@ -13,11 +13,12 @@ import numpy as np
 SIGMA = 2.0  # frames; of 1.5 to 5 the nearest to the true squares of a moving portrait whose motion was known
 
 
-def smooth_quads(quads, sigma=SIGMA):
+def smooth_quads(quads, sigma=SIGMA, loop=False):
     """Squares of one face over T frames, without the trembling.
 
     quads: float [T, 4, 2] as from `crop.ffhq_quad`, NaN where the face was not found. sigma: of the weights, in frames.
-    Returns float64 [T, 4, 2]. Missing frames are filled from those around them. Raises ValueError when all are missing.
+    loop: the first frame follows the last. Returns float64 [T, 4, 2]. Missing frames are filled from those around them.
+    Raises ValueError when all are missing.
     """
     quads = np.asarray(quads, np.float64)
     known = np.isfinite(quads).all(axis=(1, 2))  # [T]
@@ -25,7 +26,10 @@ def smooth_quads(quads, sigma=SIGMA):
         raise ValueError("the face was found in no frame")
     times = np.arange(len(quads), dtype=np.float64)
     values = describe(quads[known])  # [K, 4]
-    return np.stack([compose(_fitted(times[known] - t, values, sigma)) for t in times])
+    after = times[known] - times[:, None]  # [T, K]
+    if loop:
+        after = (after + len(quads) / 2) % len(quads) - len(quads) / 2
+    return np.stack([compose(_fitted(row, values, sigma)) for row in after])
 
 
 def describe(quads):

@@ -1,33 +1,31 @@
-"""Text that came from elsewhere (names, messages of servers and decoders), made fit for a terminal, a log or a table."""
+"""Text from elsewhere (names, messages of servers and decoders, answers of people), made fit for where it is shown."""
 
-import os
+import html
 import re
-import unicodedata
 
-INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
-DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+from weights.files import first_line, printable
+
+NO_TEXT = re.compile("[\udc80-\udcff]")  # bytes of a file's name that are not UTF-8, as Python holds them
+MARKDOWN = re.compile(r"[\\`*\[\]|]")  # what would end a cell, or begin emphasis, a link, a picture
+FORMULA = ("=", "+", "-", "@", "|", "%")  # how a formula begins in one spreadsheet or another
 
 
 def shown(text, longest=300):
-    """`text` for a terminal, a log or a table: what is not printable, or no text at all, becomes an escape; cut short."""
-    text = os.fsencode(text).decode(errors="surrogateescape") if isinstance(text, os.PathLike) else str(text)
-    parts = []
-    for c in text[: longest + 1]:
-        if "\udc80" <= c <= "\udcff":
-            parts.append(f"\\x{ord(c) - 0xDC00:02x}")
-        elif c.isprintable() and not changes_direction(c):
-            parts.append(c)
-        else:
-            parts.append(c.encode("unicode_escape", "surrogatepass").decode())
-    escaped = "".join(parts)
-    return escaped if len(text) <= longest else escaped[:longest] + "..."
+    """`text` for a terminal, a log or a table: what is not printable, or no text, becomes an escape; cut short."""
+    return printable(NO_TEXT.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", str(text)), longest)
 
 
 def one_line(error, longest=200):
     """The first line of an exception's text, escaped."""
-    return shown((str(error).splitlines() or [""])[0].strip() or type(error).__name__, longest)
+    return first_line(error, longest)
 
 
-def changes_direction(c):
-    """Does a character turn the direction of text, or show nothing? (It could hide what a name ends with.)"""
-    return unicodedata.bidirectional(c) in DIRECTIONS or bool(INVISIBLE.match(c))
+def markdown(text, longest=300):
+    """`text` within a line, or a table's cell, of Markdown: it appears as it is, and is nothing else."""
+    return MARKDOWN.sub(r"\\\g<0>", html.escape(shown(text, longest), quote=False))
+
+
+def cell(text, longest=2000):
+    """`text` for a cell of a CSV file: escaped, and never a formula to a spreadsheet."""
+    text = shown(text, longest)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text

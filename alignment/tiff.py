@@ -1,5 +1,5 @@
-"""TIFF files of grey or RGB samples, every bit of them: 8 to 64 bits, whole or floating point, in strips or tiles, pixel
-by pixel or plane by plane, with any channels beside. Pillow reads these as 8 bits or not at all.
+"""TIFF files of grey or RGB samples, every bit of them: 8 to 64 bits, whole or floating point, in strips or tiles,
+pixel by pixel or plane by plane, with any channels beside. Pillow reads these as 8 bits or not at all.
 
 Decoding is left to Pillow's libtiff, by a directory that calls the samples what they are to a decompressor: the bytes
 of a grey picture, several times as wide. What the file's predictor did to them is undone here. (TIFF 6.0, 1992; the
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from .formats import array_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0")  # the last: BigTIFF (Pillow reads no big-endian one)
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
@@ -50,6 +52,19 @@ def size_of(directory):
     """(width, height) as stored, or None."""
     size = directory.get(256), directory.get(257)
     return size if all(isinstance(side, int) and side > 0 for side in size) else None
+
+
+def check_cover(directory):
+    """Raises ValueError where strips or tiles do not cover the picture: what is missing would be black."""
+    width, height = size_of(directory)
+    if 322 in directory:
+        needed = -(-width // max(directory[322], 1)) * -(-height // max(directory[323], 1))
+        there = directory.get(324, ())
+    else:
+        needed = -(-height // max(directory.get(278, height), 1))
+        there = directory.get(273, ())
+    if len(there) < needed:
+        raise ValueError(f"{len(there)} of {needed} strips or tiles are there")
 
 
 def read_tiff(data, directory):
@@ -105,7 +120,7 @@ def _bytes(data, directory, channels, dtype, plane=None):
                266: directory.get(266, 1), 277: 1, 284: 1, **pieces}  # fmt: skip
     entries |= {322: across * step, 323: down} if tiled else {278: min(directory.get(278, height), height)}
     with Image.open(io.BytesIO(_with_directory(data, entries)), formats=["TIFF"]) as image:
-        rows = np.asarray(image)  # uint8 [H, padded * step]
+        rows = array_of(image)  # uint8 [H, padded * step]
     predictor = directory.get(317, 1) if directory.get(259, 1) in (5, 8, 32946, 34925, 50000) else 1
     if predictor == 1:
         return rows.view(dtype).reshape(height, padded, channels)
@@ -142,8 +157,8 @@ def _with_directory(data, entries):
 def tiff_bytes(values, tags, alpha, beside=None):
     """A TIFF file: one deflated strip (Pillow writes no 16-bit RGB).
 
-    values: uint8, uint16, uint32 or float [H, W, C], alpha (not premultiplied) last where `alpha` says so. tags: further
-    ones, {tag: value}. beside: [H, W, K], channels of no known meaning.
+    values: uint8, uint16, uint32 or float [H, W, C], alpha (not premultiplied) last where `alpha` says so. tags:
+    further ones, {tag: value}. beside: [H, W, K], channels of no known meaning.
     """
     beside = values[..., :0] if beside is None else beside
     kinds = ((STRAIGHT,) if alpha else ()) + (UNNAMED,) * beside.shape[2]

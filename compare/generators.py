@@ -20,19 +20,6 @@ class Row:
     generator: torch.nn.Module
 
 
-def named_files(assignments):
-    """("NAME=FILE", ...) -> {NAME: Path}. Raises ValueError when one is written differently or a name comes twice."""
-    files = {}
-    for assignment in assignments:
-        name, separator, file = assignment.partition("=")
-        if not (name and separator and file):
-            raise ValueError(f"--generator {assignment}: write it as NAME=FILE")
-        if name in files:
-            raise ValueError(f"--generator {assignment}: the name {name} is taken by {files[name]}; choose another")
-        files[name] = Path(file)
-    return files
-
-
 def load_row(file, device="cpu", beside=None):
     """The Row of a file in any format that stylegan2.checkpoints reads.
 
@@ -51,12 +38,13 @@ def load_row(file, device="cpu", beside=None):
     return Row(Path(file), weights.sha256(file), generator)
 
 
-def load_rows(g_real=None, assignments=(), device="cpu"):
+def load_rows(g_real=None, files=None, device="cpu"):
     """{name: Row}, "g_real" first: what the options --g-real and --generator NAME=FILE of a table's command name.
 
-    Without any, the embedded g_real and g_rendering. Raises WeightsError or ValueError, naming file or option.
+    files: {name: path}; None or empty = the embedded g_rendering. Raises WeightsError or ValueError, naming the file or
+    the option.
     """
-    files = named_files(assignments) or {"g_rendering": weights.DEMO / "g_rendering.safetensors"}
+    files = files or {"g_rendering": weights.DEMO / "g_rendering.safetensors"}
     if "g_real" in files:
         raise ValueError("--generator g_real=...: this name is --g-real's; choose another")
     rows = {"g_real": load_row(g_real or weights.DEMO / "g_real.safetensors", device)}

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import click
 
+from alignment.text import shown
 from jobs.inputs import find_pictures
 from jobs.results import fingerprint
-from weights.files import written_atomically
+from weights.files import read_json, written_atomically
 
 from .systems import System, write_card
 
@@ -91,9 +92,7 @@ METHODS = OPTIMISATIONS | ENCODERS
 def aligned_pictures(folder):
     """[(path, name)] of a folder of aligned portraits; raises ClickException where there are none, or names clash."""
     if not Path(folder).is_dir():
-        raise click.ClickException(f"{folder}: no such folder; give a folder of aligned portraits")
-    from alignment.text import shown
-
+        raise click.ClickException(f"{shown(folder)}: no such folder; give a folder of aligned portraits")
     pictures = find_pictures([folder])
     for path, name in pictures:
         if name != path.stem:
@@ -115,7 +114,9 @@ def read_aligned(path, size=None):
     pixels = read_picture(path).pixels
     height, width = pixels.shape[:2]
     if height != width:
-        raise PictureError(f"{path}: {width} x {height} pixels, not an aligned square; align it first (project.py)")
+        raise PictureError(
+            f"{shown(path)}: {width} x {height} pixels, not an aligned square; align it first (project.py)"
+        )
     if size in (None, width):
         return pixels
     image = Image.fromarray(pixels)
@@ -124,30 +125,37 @@ def read_aligned(path, size=None):
     return np.array(image.resize((size, size), Image.Resampling.LANCZOS))
 
 
-def invert_folder(
-    method,  # of METHODS
-    pictures,  # [(path, name)]
-    out,  # folder
-    generator,  # into which
-    network,  # the method's perceptual network, or its encoder
-    checkpoint,  # {role: SHA-256} of all networks used
-    *,
-    steps=None,  # the method's own
-    draw=None,  # the generator that draws the latents, as in the paper; None = `generator`, or its tuned copy
-    bar=None,  # a tqdm over steps
-):
+@dataclass(frozen=True)
+class Inverter:
+    """A method with everything it needs."""
+
+    method: str  # of METHODS
+    generator: object  # into which
+    network: object  # the method's perceptual network, or its encoder
+    checkpoint: dict  # {role: SHA-256} of all networks used
+    steps: int | None = None  # None = the method's own
+    draw: object = None  # the generator that draws the latents, as in the paper; None = `generator`, or its tuned copy
+
+    @property
+    def settings(self):
+        """What its results depend on, beyond the pictures."""
+        steps = METHODS[self.method].steps if self.steps is None else self.steps
+        return {"method": self.method, "steps": steps, "checkpoint": self.checkpoint}
+
+
+def invert_folder(inverter, pictures, out, bar=None):
     """Invert every picture and write `out/NAME.png`, `out/reconstructions/NAME.png`, system.json and report.json.
 
     NAME.png never uses the noise an optimisation found (Sec. 3.3); the reconstruction is what the method itself
     reached.
 
-    What was made of the same bytes with the same settings is not made again. A picture that cannot be used is named
-    and skipped. Returns the report's entries, in order: "input", "output" and "seconds", or "error".
+    pictures: [(path, name)]. bar: a tqdm over steps. What was made of the same bytes with the same settings is not made
+    again. A picture that cannot be used is named and skipped. Returns the report's entries, in order: "input", "output"
+    and "seconds", or "error".
     """
     from alignment import PictureError, write_png
 
-    out, steps = Path(out), METHODS[method].steps if steps is None else steps
-    settings = {"method": method, "steps": steps, "checkpoint": checkpoint}
+    out, settings = Path(out), inverter.settings
     prints = {name: fingerprint(path, settings) for path, name in pictures}
     entries = _still_good(out, settings, prints)
     for index, (path, name) in enumerate(pictures):
@@ -155,34 +163,36 @@ def invert_folder(
             entry = {"input": str(path), "output": name}
             try:
                 started = time.perf_counter()
-                images = _invert(method, path, generator, network, steps, draw, bar)
+                images = _invert(inverter, path, bar)
                 entry |= {"fingerprint": prints[name], "seconds": time.perf_counter() - started}
                 for file, pixels in zip(_files(out, name), images, strict=True):
                     write_png(file, pixels)
             except (PictureError, OSError) as error:
-                entry["error"] = str(error) if str(path) in str(error) else f"{path}: {error}"
+                entry["error"] = shown(error if str(path) in str(error) else f"{path}: {error}", 1000)
                 if bar is not None:
                     bar.write(f"error: {entry['error']}")
             entries[name] = entry
-            _write(out, method, settings, entries)
+            _write(out, settings, entries)
         if bar is not None:
-            bar.n = (index + 1) * steps
+            bar.n = (index + 1) * settings["steps"]
             bar.refresh()
     return [entries[name] for _, name in pictures]
 
 
-def _invert(method, path, generator, network, steps, draw, bar):
+def _invert(inverter, path, bar):
     """(result, reconstruction) of one picture, uint8 [2, R, R, 3]."""
     import torch
 
     from alignment.tensors import to_pixels, to_tensor
     from inversion.regeneration import changed_alike
 
+    method, generator, steps = inverter.method, inverter.generator, inverter.settings["steps"]
     pixels = read_aligned(path, None if method in ENCODERS else generator.img_resolution)
     target = to_tensor(pixels[None], generator.mapping.w_avg.device)  # [1, 3, H, H]
     on_step = None if bar is None else lambda step, distance: bar.update()
-    inversion = METHODS[method].invert(generator, target, network, steps=steps, on_step=on_step)
+    inversion = METHODS[method].invert(generator, target, inverter.network, steps=steps, on_step=on_step)
     with torch.no_grad():
+        draw = inverter.draw
         if draw is None:
             draw = generator if inversion.generators is None else inversion.generators[0]
         elif method == "tuned_optimization":
@@ -199,9 +209,9 @@ def _files(out, name):
 def _still_good(out, settings, prints):
     """{name: entry} of an earlier run that had these settings and pictures; what was made otherwise is removed."""
     try:
-        report = json.loads((out / "report.json").read_text())
+        report = read_json(out / "report.json")
         earlier, same = {entry["output"]: entry for entry in report["pictures"]}, report["settings"] == settings
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return {}
     entries = {}
     for name, entry in earlier.items():
@@ -215,10 +225,11 @@ def _still_good(out, settings, prints):
     return entries
 
 
-def _write(out, method, settings, entries):
+def _write(out, settings, entries):
     """The report, and the card with the mean seconds of a picture."""
     seconds = [entry["seconds"] for entry in entries.values() if "error" not in entry]
     mean = sum(seconds) / len(seconds) if seconds else None
     with written_atomically(out / "report.json") as unfinished:
         unfinished.write_text(json.dumps({"settings": settings, "pictures": list(entries.values())}, indent=1))
+    method = settings["method"]
     write_card(out, System(method, METHODS[method].source, settings["checkpoint"], mean))

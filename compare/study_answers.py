@@ -5,10 +5,15 @@ numbers with them, so there are none to compare with.
 """
 
 import json
+import math
+import os
+import stat
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist, median
+
+from alignment.text import one_line, shown
 
 from .intervals import Number, number
 
@@ -17,14 +22,17 @@ KINDS = ("case", "check", "repeat")
 
 
 class AnswersError(Exception):
-    """An answers file that cannot be counted; the message is one line, 'FILE: what is wrong; remedy'."""
+    """An answers file that cannot be counted; the message is one line, 'FILE: what is wrong; remedy', safe to print."""
+
+    def __str__(self):
+        return shown(super().__str__(), 1000)
 
 
 @dataclass(frozen=True)
 class Participant:
-    """One file of answers. chosen: {case: method}. passed: picked the intact picture in every check. repeats: how many
-    sets came twice; steady: how many of these got the same answer. first: of the cases, how often the picture shown
-    first (left, or top) was chosen. seconds: the median time over a set."""
+    """One file of answers. chosen: {case: method}. checks: how many sets held spoilt pictures; passed: picked the
+    intact one in each. repeats: how many sets came twice; steady: how many of these got the same answer. first: of the
+    cases, how often the picture shown first (left, or top) was chosen. seconds: the median time over a set."""
 
     name: str
     file: Path
@@ -33,11 +41,17 @@ class Participant:
     methods: tuple[str, ...]
     cases: tuple[str, ...]
     chosen: dict
+    checks: int
     passed: bool
     steady: int
     repeats: int
     first: int
     seconds: float
+
+    @property
+    def asked(self):
+        """What everybody who is counted together was asked."""
+        return self.study, self.question, self.methods, self.cases, self.checks, self.repeats
 
 
 def wilson(successes, trials, level=0.95):
@@ -62,12 +76,13 @@ def read_answers(path):
     unfinished or not the page's."""
     path = Path(path)
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError("no regular file")
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AnswersError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise AnswersError(f"{path}: not JSON or cut short ({reason}); ask for the file again") from error
+        raise AnswersError(f"{path}: not JSON or cut short ({one_line(error)}); ask for the file again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise AnswersError(f"{path}: no answers of a user study; give the files that study.html saved")
     try:
@@ -75,14 +90,15 @@ def read_answers(path):
             done = f"{len(content['answers'])} of {content['sets']} sets answered"
             raise AnswersError(f"{path}: {done}; let the participant go on in the same browser")
         return _participant(path, content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
         raise AnswersError(f"{path}: changed since study.html saved it ({reason}); ask for the file again") from error
 
 
 def _participant(path, content):
-    name, study, methods, cases = (content[key] for key in ("participant", "study", "methods", "cases"))
-    if not all(isinstance(word, str) and word.strip() for word in (name, study, *methods, *cases)):
+    name, study, question = (content[key] for key in ("participant", "study", "question"))
+    methods, cases = content["methods"], content["cases"]
+    if not all(isinstance(word, str) and word.strip() for word in (name, study, question, *methods, *cases)):
         raise ValueError("a name is missing")
     if len(set(methods)) < 2 or len(set(methods)) < len(methods) or not cases:
         raise ValueError("nothing is compared")
@@ -95,20 +111,26 @@ def _participant(path, content):
     asked = {kind: [answer for answer in answers if answer["kind"] == kind] for kind in KINDS}
     if sorted(answer["case"] for answer in asked["case"]) != sorted(cases):
         raise ValueError("not every case is answered once")
+    if not asked["check"]:
+        raise ValueError("no spoilt pictures were shown")
+    seconds = float(median(answer["seconds"] for answer in answers))
+    if not 0 <= seconds < math.inf:
+        raise ValueError("no time is so long")
     chosen = {answer["case"]: answer["chosen"] for answer in asked["case"]}
     return Participant(
         " ".join(name.split()),
         path,
         study,
-        str(content["question"]),
+        question,
         tuple(methods),
         tuple(cases),
         chosen,
+        checks=len(asked["check"]),
         passed=all(answer["chosen"] == answer["intact"] for answer in asked["check"]),
         steady=sum(answer["chosen"] == chosen[answer["case"]] for answer in asked["repeat"]),
         repeats=len(asked["repeat"]),
         first=sum(answer["chosen"] == answer["shown"][0] for answer in asked["case"]),
-        seconds=float(median(answer["seconds"] for answer in answers)),
+        seconds=seconds,
     )
 
 
@@ -126,13 +148,13 @@ def read_all(paths):
             skipped.append(str(error))
     if not found:
         raise AnswersError("; ".join([*skipped[:1], f"none of {len(skipped)} files can be counted"]))
-    studies = Counter((p.study, p.methods, p.cases) for p in found).most_common(2)
+    studies = Counter(p.asked for p in found).most_common(2)
     if len(studies) == 2 and studies[0][1] == studies[1][1]:
         ids = " and ".join(study[0] for study, _ in studies)
         raise AnswersError(f"{found[0].file}: as many files of study {ids}; give the files of one study")
     first = {}
     for participant in found:
-        if (participant.study, participant.methods, participant.cases) != studies[0][0]:
+        if participant.asked != studies[0][0]:
             line = f"{participant.file}: of another study ({participant.study}); report that one by itself"
         elif participant.name in first:
             counts = f"{first[participant.name].file} counts"
@@ -140,7 +162,7 @@ def read_all(paths):
         else:
             first[participant.name] = participant
             continue
-        skipped.append(line)
+        skipped.append(shown(line, 1000))
     return list(first.values()), skipped
 
 

@@ -1,7 +1,7 @@
 """The page of a user study: which of several pictures of one face looks more real?
 
 This is how the paper measures authenticity. Fig. 6: ten portraits, for each of them the results of all methods
-together in random order; Fig. 15: twenty pairs of a display image before and after, on random sides. `user_study.html`
+together in random order; Fig. 15: twenty pairs of a display image before and after, on random sides. study_page.html
 beside this file asks the questions; here it gets its pictures. compare/study_answers.py reads the answers.
 """
 
@@ -16,7 +16,8 @@ from PIL import Image
 
 from alignment.evenly import evenly
 from alignment.formats import PICTURE_SUFFIXES
-from weights.files import written_atomically
+from alignment.text import one_line, shown
+from weights.files import read_json, written_atomically
 
 from .systems import CARD
 
@@ -29,7 +30,10 @@ PAGE = Path(__file__).with_suffix(".html")
 
 
 class StudyError(Exception):
-    """Folders that no study can be made of; the message is one line, 'FOLDER: what is wrong; remedy'."""
+    """Folders that no study can be made of; the message is one line, 'FOLDER: what is wrong; remedy', safe to print."""
+
+    def __str__(self):
+        return shown(super().__str__(), 1000)
 
 
 def pictures_in(folder):
@@ -116,9 +120,9 @@ def write_study(out, folders, cases):
     ]
     study["id"] = hashlib.sha256(json.dumps([study, pictures]).encode()).hexdigest()[:16]
     inside = json.dumps(study | {"pictures": pictures}).replace("<", "\\u003c")  # no name can end the script
-    begin, _, end = PAGE.read_text().split("/*STUDY*/")
+    begin, _, end = PAGE.read_text(encoding="utf-8").split("/*STUDY*/")
     with written_atomically(out / "study.html") as unfinished:
-        unfinished.write_text(begin + inside + end)
+        unfinished.write_text(begin + inside + end, encoding="utf-8")
     cards = {method: _card(Path(folder)) for method, folder in folders.items()}
     with written_atomically(out / "study.json") as unfinished:
         unfinished.write_text(json.dumps(study | {"systems": cards}, indent=1))
@@ -132,9 +136,9 @@ def _embedded(pixels):
 
 
 def _card(folder):
-    try:
-        return json.loads((folder / CARD).read_text())
-    except FileNotFoundError:
+    if not (folder / CARD).exists():
         return None
+    try:
+        return read_json(folder / CARD)
     except ValueError as error:
-        raise StudyError(f"{folder / CARD}: not JSON ({error}); write it again or remove it") from error
+        raise StudyError(f"{folder / CARD}: not JSON ({one_line(error)}); write it again or remove it") from error

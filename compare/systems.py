@@ -19,8 +19,9 @@ from pathlib import Path
 import click
 
 from alignment.formats import PICTURE_SUFFIXES
+from alignment.text import one_line, shown
 from jobs.inputs import find_pictures
-from weights.files import written_atomically
+from weights.files import read_json, written_atomically
 
 CARD = "system.json"
 
@@ -51,12 +52,15 @@ def read_system(folder, names):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise click.ClickException(f"{folder}: no such folder; give the folder that a system wrote its results to")
+        remedy = "give the folder that a system wrote its results to"
+        raise click.ClickException(f"{shown(folder)}: no such folder; {remedy}")
     inputs = sorted(Path(name).name for name in names)
     stems = [Path(name).stem for name in inputs]
     for before, after in zip(inputs, inputs[1:], strict=False):
         if Path(before).stem == Path(after).stem:
-            raise click.ClickException(f"{after}: the input {before} has the same name; rename one of the two")
+            raise click.ClickException(
+                f"{shown(after)}: the input {shown(before)} has the same name; rename one of the two"
+            )
     results, numbered = _results_folder(folder)
     pictures = [path for path, _ in find_pictures([results])]
     if numbered:
@@ -65,13 +69,14 @@ def read_system(folder, names):
         found = {}
         for path in pictures:
             if path.stem in found and path.stem in stems:
-                raise click.ClickException(f"{path}: {found[path.stem].name} has the same name; remove one of the two")
+                other = shown(found[path.stem].name)
+                raise click.ClickException(f"{shown(path)}: {other} has the same name; remove one of the two")
             found[path.stem] = path
         found = {stem: found[stem] for stem in stems if stem in found}
     if not found:
         raise click.ClickException(
-            f"{results}: its pictures ({pictures[0].name}, ...) are named like none of the inputs "
-            f"({', '.join(inputs[:1])}, ...); name every result like its input"
+            f"{shown(results)}: its pictures ({shown(pictures[0].name)}, ...) are named like none of the inputs "
+            f"({shown(', '.join(inputs[:1]))}, ...); name every result like its input"
         )
     return _read_card(folder), found
 
@@ -93,8 +98,8 @@ def _by_number(folder, paths, stems):
     numbers = {int(path.stem): path for path in paths if path.stem.isdecimal()}
     if len(numbers) != len(paths) or sorted(numbers) != list(range(1, len(stems) + 1)):
         raise click.ClickException(
-            f"{folder}: holds {len(paths)} pictures ({paths[0].name}, ...), not the numbers 1 to {len(stems)} of the "
-            "sorted inputs; give the very folder of inputs that it was made from"
+            f"{shown(folder)}: holds {len(paths)} pictures ({shown(paths[0].name)}, ...), not the numbers 1 to "
+            f"{len(stems)} of the sorted inputs; give the very folder of inputs that it was made from"
         )
     return {stem: numbers[index + 1] for index, stem in enumerate(stems)}
 
@@ -105,7 +110,13 @@ def _read_card(folder):
     if not path.is_file():
         return System(folder.resolve().name)
     try:
-        card = json.loads(path.read_text())
-        return System(**{field.name: card[field.name] for field in fields(System) if field.name in card})
-    except (OSError, ValueError, TypeError) as error:
-        raise click.ClickException(f"{path}: not the card of a system ({error}); repair or remove it") from error
+        card = read_json(path)
+        system = System(**{field.name: card[field.name] for field in fields(System) if field.name in card})
+        if not isinstance(system.system, str) or not isinstance(system.source, str):
+            raise ValueError("its names are no text")
+        if system.seconds is not None and (type(system.seconds) not in (int, float) or system.seconds < 0):
+            raise ValueError("its seconds are no number")
+        return system
+    except (ValueError, TypeError) as error:
+        remedy = f"not the card of a system ({one_line(error)}); repair or remove it"
+        raise click.ClickException(f"{shown(path)}: {remedy}") from error

@@ -18,7 +18,8 @@ import click
 from alignment.text import shown
 
 from .inputs import Separate, read_ahead
-from .results import fingerprint_of, finished, write_entry, write_run
+from .portraits import Edited
+from .results import finished, write_entry, write_run
 from .sequence import Sequence
 
 
@@ -37,6 +38,9 @@ class Options:
     given: Callable = nothing_given  # path -> landmarks or quad that replace the detector (inputs.given_faces)
     init: Path | None = None  # file of latents to start from
     sequence: bool = False  # the pictures are frames
+    loop: bool = False  # of a closed sequence: the first follows the last
+    clip: object = None  # video.Clip: they are those of a video
+    portraits: dict | None = None  # portraits made elsewhere (portraits.partners): nothing is inverted
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def all_pictures(pictures, out, bundle, options, workers):
     rank, world_size = processes.rank(), processes.world_size()
     used = {name: {"file": shown(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
     settings = {"preset": options.name, **asdict(options.preset.schedule), **asdict(options.preset.finish)}
-    settings |= {"faces": options.faces, "resolution": bundle.size}
+    settings |= {"faces": options.faces, "resolution": bundle.size, "loop": options.loop or None}
     of_inversion = {
         "schedule": asdict(options.preset.schedule),
         "faces": options.faces,
@@ -104,16 +108,20 @@ def all_pictures(pictures, out, bundle, options, workers):
     if options.sequence:
         work = Sequence(pictures, options, start, bundle.g_rendering)
         work.prepare(workers)
+    elif options.portraits is not None:
+        work = Edited(pictures[rank::world_size], options)
     else:
         work = Separate(pictures[rank::world_size], options, start)
     made_with = work.fingerprints(of_inversion | work.settings)
-    prints = {path: fingerprint_of(print_, asdict(options.preset.finish)) for path, print_ in made_with.items()}
+    prints = work.finishes(made_with, asdict(options.preset.finish))
 
     entries = []
     often = 0.1 if sys.stderr.isatty() else 10  # seconds: no flood of lines in a log file
     total = work.steps(len(work.pictures))
     bar = tqdm(total=total, unit="step", dynamic_ncols=True, disable=rank > 0, mininterval=often)
     waiting = [path for path, name in work.pictures if finished(out / name, prints[path]) is None]
+    if options.sequence and waiting:
+        invert_all(out, bundle, work, made_with, workers, bar)
     with bar, read_ahead(waiting, work.search, workers) as aligned:
         for index, (path, name) in enumerate(work.pictures):
             bar.set_description(shown(name, 24))
@@ -121,9 +129,7 @@ def all_pictures(pictures, out, bundle, options, workers):
             if entry is None:
                 entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
                 entry |= one_picture(path, out / name, entry, bundle, work, aligned, made_with[path], bar)
-            if "error" not in entry:
-                work.keep(out / name, entry)
-            bar.n = work.steps(index + 1)
+            bar.n = max(bar.n, work.steps(index + 1))
             bar.refresh()
             entries.append(entry)
 
@@ -144,40 +150,56 @@ def all_pictures(pictures, out, bundle, options, workers):
     return report
 
 
-def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
-    """One picture into its folder, with `entry` and what it says beyond that: "error", or "notes", "composite" and
-    "faces"."""
-    from alignment import AlignmentError, PictureError
-    from pipeline import NotFinite, finish_picture, invert_faces
+def invert_all(out, bundle, work, made_with, workers, bar):
+    """The inversions of all frames of a sequence, into their folders."""
+    with read_ahead([path for path, _ in work.pictures], work.search, workers) as aligned:
+        for index, (path, name) in enumerate(work.pictures):
+            bar.set_description(shown(name, 24))
+            try:
+                work.keep(path, inverted_one(path, out / name, bundle, work, aligned, made_with[path], bar))
+            except Exception as error:
+                said(error, path, out / name)  # raises it where it is none of the picture's
+                work.problems[path] = error  # finishing it will say so
+            bar.n = work.steps(index + 1)
+            bar.refresh()
+
+
+def inverted_one(path, folder, bundle, work, aligned, made_with, bar):
+    """The Inverted of a picture, which lies in its folder then."""
     from pipeline.kept import keep, kept
     from weights.files import remove_unfinished
 
     def on_step(step, lpips):
         bar.update()
-        bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
+        if lpips is not None:
+            bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
+
+    picture, found = aligned(path)
+    if folder.is_dir():
+        remove_unfinished(folder)
+    inverted = kept(folder, picture, made_with)
+    if inverted is None:
+        inverted = work.invert(path, picture, found, bundle, on_step)
+        keep(folder, inverted, made_with)
+    return inverted
+
+
+def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
+    """One picture into its folder, with `entry` and what it says beyond that: "error", or "notes", "composite" and
+    "faces"."""
+    from pipeline import finish_picture
 
     try:
-        picture, found = aligned(path)
-        notes = [*picture.notes, *work.notes.get(path, [])]
+        inverted = inverted_one(path, folder, bundle, work, aligned, made_with, bar)
+        notes = [*inverted.picture.notes, *inverted.found[0].notes, *work.notes.get(path, [])]
         for note in notes:
             bar.write(shown(f"{path}: {note}"))
-        if folder.is_dir():
-            remove_unfinished(folder)
-        inverted = kept(folder, picture, made_with)
-        if inverted is None:
-            start, schedule = work.begin(found)
-            inverted = invert_faces(picture, found, bundle, schedule, start, on_step)
-            keep(folder, inverted, made_with)
+        inverted = work.steady(path, folder, inverted)
         composite, faces = finish_picture(inverted, bundle, work.options.preset.finish).save(folder)
         done = {"notes": notes, "composite": composite, "faces": faces}
         write_entry(folder, entry | done)
-    except (PictureError, AlignmentError, NotFinite, OSError) as error:
-        message = cannot_write(error, folder) if isinstance(error, OSError) and error.errno in FULL else str(error)
-        message = message if str(path) in message else f"{path}: {message}"
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate" not in str(error) and "out of memory" not in str(error):
-            raise
-        message = f"{path}: too large for the memory of this machine; reduce the picture, or use a larger one"
+    except Exception as error:
+        message = said(error, path, folder)
     else:
         for face in faces:
             for warning in face["warnings"]:
@@ -185,6 +207,19 @@ def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar):
         return done
     bar.write(shown(f"error: {message}"))
     return {"error": message}
+
+
+def said(error, path, folder):
+    """One line about what stopped a picture; raises the error where it is a fault of ours."""
+    from alignment import AlignmentError, PictureError
+    from pipeline import NotFinite
+
+    if isinstance(error, PictureError | AlignmentError | NotFinite | OSError):
+        message = cannot_write(error, folder) if isinstance(error, OSError) and error.errno in FULL else str(error)
+        return message if str(path) in message else f"{path}: {message}"
+    if isinstance(error, MemoryError) or "allocate" in str(error) or "out of memory" in str(error):
+        return f"{path}: too large for the memory of this machine; reduce the picture, or use a larger one"
+    raise error
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)

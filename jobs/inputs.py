@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .results import fingerprint
+from .results import fingerprint, fingerprint_of
 
 OWN_FILES = ("sheet.png", "preview.png")  # that a run leaves in its output folder
 
@@ -101,8 +101,20 @@ class Separate:
             raise AlignmentError(f"--init holds {len(self.start)} latents, the picture {len(found)} faces; {remedy}")
         return self.start, self.options.preset.schedule
 
-    def keep(self, folder, entry):
-        """Called when the results of a picture lie in `folder`."""
+    def invert(self, path, picture, found, bundle, on_step):
+        """The Inverted of the faces `found` in a Picture. on_step(step, lpips)."""
+        from pipeline import invert_faces
+
+        start, schedule = self.begin(found)
+        return invert_faces(picture, found, bundle, schedule, start, on_step)
+
+    def steady(self, path, folder, inverted):
+        """The Inverted of a picture as it is to be finished."""
+        return inverted
+
+    def finishes(self, made_with, finish):
+        """{path: what its result depends on}."""
+        return {path: fingerprint_of(print_, finish) for path, print_ in made_with.items()}
 
     def steps(self, index):
         """Steps of the first `index` pictures."""

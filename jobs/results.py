@@ -10,15 +10,17 @@ import json
 from weights.files import written_atomically
 
 SHOWN = 12  # frames of a sequence on sheet and page
-FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "mask.png", "result.png", "w_plus.npz")
+FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "foreign.png", "mask.png", "result.png", "w_plus.npz")
 
 
 def fingerprint(path, settings):
     """Hex digest of a file's bytes and the (JSON) settings it is processed with; None when it cannot be read."""
+    from alignment import PictureError
+    from alignment.formats import read_file
+
     try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-    except OSError:
+        digest = hashlib.sha256(read_file(path))
+    except (PictureError, OSError):
         return None
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     return digest.hexdigest()
@@ -39,7 +41,9 @@ def finished(folder, wanted):
         if wanted is None or entry["fingerprint"] != wanted:
             return None
         names = [entry["composite"], "sheet.png"]
-        names += [f"face{face['face']}_{name}" for face in entry["faces"] for name in FACE_FILES]
+        for face in entry["faces"]:
+            files = [name for name in FACE_FILES if name != "w_plus.npz"] if face.get("edited") else FACE_FILES
+            names += [f"face{face['face']}_{name}" for name in files]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if all((folder / name).is_file() for name in names) else None

@@ -5,6 +5,7 @@ import html
 import io
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -51,7 +52,7 @@ def results_page(out, report, left_out=()):
 
     out: the run's folder; the pictures named in the report are read from it and from their own places. A picture that
     is no longer there is named instead of shown. left_out: outputs that are counted but not shown. Of a sequence the
-    animation `preview.png` comes first, by its name (it may be large).
+    animation `preview.png`, or the new video, comes first, by its name (it may be large).
     """
     done = sum("error" not in entry for entry in report["pictures"])
     settings = {name: json.dumps(value) for name, value in report["settings"].items() if value is not None}
@@ -62,7 +63,12 @@ def results_page(out, report, left_out=()):
         "the line is the input, right of it the result.</p>",
     ]
     if "sequence" in report:
-        parts.append('<p><img src="preview.png" alt="before and after, animated"></p>')
+        video = report["sequence"].get("video")
+        parts.append(
+            f'<p><video src="{escaped(quote(video))}" controls loop style="max-width: 100%"></video></p>'
+            if video
+            else '<p><img src="preview.png" alt="before and after, animated"></p>'
+        )
         if left_out:
             parts.append(f'<p class="muted">{len(left_out)} more frames are in their folders.</p>')
     parts += [_picture(Path(out), entry) for entry in report["pictures"] if entry["output"] not in left_out]
@@ -83,10 +89,13 @@ def _picture(out, entry):
     parts += [f'<p class="muted">{escaped(note)}</p>' for note in entry.get("notes", [])]
     parts.append(_slider(Path(entry["input"]), folder / entry.get("composite", "composite.png")))
     for face in entry["faces"]:
-        figures = [("crop", "face"), ("inversion", "by g_rendering"), ("portrait", "by g_real"), ("result", "result")]
+        edited = face.get("edited")
+        drawn = ("detail that both have", "edited elsewhere") if edited else ("by g_rendering", "by g_real")
+        figures = [("crop", "face"), ("inversion", drawn[0]), ("portrait", drawn[1]), ("result", "result")]
         shown = "".join(_figure(folder / f"face{face['face']}_{kind}.png", caption) for kind, caption in figures)
         parts.append(f'<div class="faces">{shown}</div>')
-        parts.append(f'<p class="muted">face {face["face"]}: LPIPS {face["lpips"]:.3f}, {face["seconds"]:.1f} s</p>')
+        how = f"its portrait is that of {edited}" if edited else f"LPIPS {face['lpips']:.3f}"
+        parts.append(f'<p class="muted">face {face["face"]}: {escaped(how)}, {face["seconds"]:.1f} s</p>')
         parts += [f'<p class="warning">{escaped(warning)}</p>' for warning in face["warnings"]]
     return "\n".join(parts)
 

@@ -1,102 +1,37 @@
-"""The pictures of a folder as frames of one turntable or video: each face followed, steadied, and carried on.
+"""The pictures of a folder, or of a video, as frames of one turntable or clip: each face followed (tracks.py), carried
+on from frame to frame, and its change of style steadied over time.
 
-    follow          which face of a frame is which face of the frame before: the one that lies nearest
-    steadied        their squares, smoothed over time (alignment/smoothing.py), gaps filled
     Sequence        the frames as work for project.py: a frame's inversion starts from the latents of the one before it
     preview         before and after, as an animation
 
-Where the detector misses a face for up to LONGEST_GAP frames its place is taken from the frames around; after a longer
-gap, and for a face that comes later, a new track begins. Results of a frame depend on the frames before it, so the
-fingerprint of a frame holds that of its predecessor, and one process does the whole sequence.
+Where the detector misses a face for up to LONGEST_GAP frames its place is taken from those around; after a longer gap,
+and for a face that comes later, a new track begins. What the two generators draw differently trembles from inversion to
+inversion; a frame gets the mean of the frames around it, weighted by a Gaussian, so all frames are inverted before the
+first is finished. The inversion of a frame depends on the frames before it, so its fingerprint holds that of its
+predecessor, and one process does the whole sequence.
 """
 
+import math
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import click
 
-from .results import fingerprint
+from .inputs import Separate, read_ahead
+from .results import fingerprint, fingerprint_of
+from .tracks import follow, frame_times, joined, steadied
+from .video_out import written
 
-LONGEST_GAP = 8  # frames
-REACH = 0.5  # a face moves by at most this share of its square's side from one frame to the next
-SHORTEST = 3  # frames: a face seen less often is a false alarm
 # The frames after the first: these shares of the schedule's steps and learning rate, and no disturbance. The full rate
 # comes as close to the crops, but flickers more (docs/benchmarks/sequences.md).
 STEPS, RATE = 0.2, 0.5
-MOST_FRAMES = 1_000_000  # gaps included
+SIGMA = 2.0  # frames: of the mean over time of what the generators draw differently
+FARTHEST = 5  # frames: farther ones have no weight
 SPEED = 12  # frames a second, of the preview
 
 
-def frame_times(paths):
-    """The place in time of each frame, whole numbers from 0 on: what the numbers in the names count, in units of their
-    usual step, so that a lost frame is a gap. Without numbers that rise from name to name, frames follow each other."""
-    from alignment.listing import frame_number
-
-    numbers = [frame_number(path) for path in paths]
-    if len(numbers) < 2 or None in numbers:
-        return list(range(len(paths)))
-    steps = sorted(after - before for before, after in zip(numbers, numbers[1:], strict=False))
-    if steps[0] <= 0:
-        return list(range(len(paths)))
-    usual = steps[(len(steps) - 1) // 2]  # a lower median: gaps are longer
-    times = [round((number - numbers[0]) / usual) for number in numbers]
-    rising = all(before < after for before, after in zip(times, times[1:], strict=False))
-    return times if rising and times[-1] < MOST_FRAMES else list(range(len(paths)))
-
-
-def follow(seen, which="all"):
-    """Faces of T frames, lists of Found, [] where none, -> tracks, one {frame number: Found} a face.
-
-    which: "all", "largest" or an index: the faces that tracks begin with. Short tracks are left out.
-    """
-    tracks = []
-    for t, faces in enumerate(seen):
-        live = [track for track in tracks if t - max(track) <= LONGEST_GAP + 1]
-        pairs = [(_distance(track[max(track)], face), i, j) for i, track in enumerate(live)
-                 for j, face in enumerate(faces)]  # fmt: skip
-        followed, used = set(), set()
-        for distance, i, j in sorted(pairs):
-            if distance <= REACH * (t - max(live[i])) and i not in followed and j not in used:
-                followed.add(i)
-                used.add(j)
-                live[i][t] = faces[j]
-        if which == "all":
-            tracks += [{t: face} for j, face in enumerate(faces) if j not in used]
-        elif not live:
-            tracks += [{t: face} for face in faces if face.index == (0 if which == "largest" else which)]
-    shortest = min(SHORTEST, sum(map(bool, seen)))
-    return [track for track in tracks if len(track) >= shortest]
-
-
-def steadied(tracks, count):
-    """Smooth every track: a list of [Found, ...] for each of `count` frames, index = number of the track, the largest
-    first. Frames between the first and the last of a track that lack the face get one without box and landmarks."""
-    import numpy as np
-
-    from alignment import Found, quad_side
-    from alignment.smoothing import smooth_quads
-
-    frames = [[] for _ in range(count)]
-    for index, track in enumerate(tracks):
-        first, last = min(track), max(track)
-        missing = np.full([4, 2], np.nan)
-        quads = smooth_quads([track[t].quad if t in track else missing for t in range(first, last + 1)])
-        for t, quad in zip(range(first, last + 1), quads, strict=True):
-            face = track.get(t, Found(index, None, quad))
-            frames[t].append(replace(face, index=index, quad=quad))
-    return [sorted(frame, key=lambda face: -quad_side(face.quad)) for frame in frames]
-
-
-def _distance(before, after):
-    """How far a face moved, in sides of its square."""
-    import numpy as np
-
-    from alignment import quad_side
-
-    return float(np.linalg.norm(after.quad.mean(0) - before.quad.mean(0)) / quad_side(before.quad))
-
-
-class Sequence:
-    """The frames as work for a run (jobs/folder.py); the methods are those of jobs.inputs.Separate."""
+class Sequence(Separate):
+    """The frames as work for a run (jobs/folder.py)."""
 
     def __init__(self, pictures, options, start, generator):
         self.pictures, self.options, self.start, self.generator = pictures, options, start, generator
@@ -106,14 +41,14 @@ class Sequence:
         self.notes = {}  # path: lines for its report
         self.latents = {}  # number of the track -> w+ [1, num_ws, w_dim] of the last frame that showed it
         self.settings = {"sequence": asdict(self.following)}
+        self.inverted = {}  # path: numbers of its faces that are inverted
+        self.differences = {}  # (path, number): of frames around the one at work
 
     def prepare(self, workers):
         """Search all frames and follow the faces. Raises ClickException when no face can be followed."""
         from tqdm import tqdm
 
         from alignment import AlignmentError, PictureError, find_faces
-
-        from .inputs import read_ahead
 
         def search(path, pixels):
             return find_faces(pixels, "all", **self.given(path))
@@ -139,12 +74,15 @@ class Sequence:
         for time, found in zip(times, seen, strict=True):
             over_time[time] = found
         tracks = follow(over_time, self.which)
+        if self.options.loop:
+            tracks = joined(tracks, len(over_time))
         if not tracks and not any(seen):
             for path in paths:
                 self.problems.setdefault(path, AlignmentError(f"{path}: no face found, nor in any other frame"))
         elif not tracks:
             raise click.ClickException(f"{paths[0].parent}: no frame holds face {self.which}; --faces counts from 0")
-        steady = steadied(tracks, len(over_time))
+        steady = steadied(tracks, len(over_time), self.options.loop)
+        self.times, self.count = dict(zip(paths, times, strict=True)), len(over_time)
         self.faces = {path: steady[time] for path, time in zip(paths, times, strict=True)}
         for path in paths:
             lost = [face.index for face in self.faces[path] if face.landmarks is None and not self.given(path)]
@@ -170,6 +108,24 @@ class Sequence:
                 previous = prints[path]
         return prints
 
+    def around(self, path):
+        """[(path, name, weight)] of a frame and those near it in time, in order."""
+        near = []
+        for other, name in self.pictures:
+            apart = abs(self.times[other] - self.times[path])
+            apart = min(apart, self.count - apart) if self.options.loop else apart
+            if apart <= FARTHEST:
+                near.append((other, name, math.exp(-0.5 * (apart / SIGMA) ** 2)))
+        return near
+
+    def finishes(self, made_with, finish):
+        """{path: what its result depends on}: the inversions of the frames around it, and the finish."""
+        prints = {}
+        for path, _ in self.pictures:
+            near = [[made_with[other], weight] for other, _, weight in self.around(path)]
+            prints[path] = made_with[path] and fingerprint_of(finish, near)
+        return prints
+
     def begin(self, found):
         """(w+ [N, num_ws, w_dim] or None, schedule) for the faces of a frame: the full one where any face is new."""
         import torch
@@ -182,14 +138,40 @@ class Sequence:
         start = torch.cat([self.latents.get(face.index, fresh) for face in found])
         return start, self.following if all(face.index in self.latents for face in found) else self.schedule
 
-    def keep(self, folder, entry):
-        """Remember where the faces of a finished frame ended."""
-        import numpy as np
+    def keep(self, path, inverted):
+        """Remember where the faces of an inverted frame, which lies in its folder, ended."""
         import torch
 
-        for face in entry["faces"]:
-            w_plus = torch.from_numpy(np.load(folder / f"face{face['face']}_w_plus.npz")["w_plus"])
-            self.latents[face["face"]] = w_plus.to(self.generator.mapping.w_avg.device)
+        for i, face in enumerate(inverted.found):
+            w_plus = torch.from_numpy(inverted.w_plus[i : i + 1])
+            self.latents[face.index] = w_plus.to(self.generator.mapping.w_avg.device)
+        self.inverted[path] = {face.index for face in inverted.found}
+
+    def steady(self, path, folder, inverted):
+        """The Inverted of a frame with the mean over time of what its generators draw differently."""
+        import numpy as np
+
+        if not self.options.preset.finish.detail:
+            return inverted
+        near = [(other, folder.parent / name, weight) for other, name, weight in self.around(path)]
+        here = {other for other, *_ in near}
+        self.differences = {key: value for key, value in self.differences.items() if key[0] in here}
+        means = []
+        for face in inverted.found:
+            seen = [item for item in near if face.index in self.inverted.get(item[0], ())]
+            total = sum(weight for *_, weight in seen)
+            means.append(sum(w / total * self.difference(other, place, face.index) for other, place, w in seen))
+        return replace(inverted, differences=np.stack(means).astype(np.float32))
+
+    def difference(self, path, folder, number):
+        """What the generators draw differently of one face of a frame, from its files, float32 [S, S, 3]."""
+        from alignment import read_picture
+        from postprocess.restoration import difference
+
+        if (path, number) not in self.differences:
+            drawn = (read_picture(folder / f"face{number}_{kind}.png").pixels for kind in ("portrait", "inversion"))
+            self.differences[path, number] = difference(*drawn)
+        return self.differences[path, number]
 
     def steps(self, index):
         """Steps of the first `index` frames, as far as can be known."""
@@ -200,45 +182,61 @@ class Sequence:
         done = [entry for entry in entries if "error" not in entry]
         if not done:
             return {}
-        preview(out / "preview.png", out, done)
+        clip = self.options.clip
+        if clip is None:
+            preview(out / "preview.png", out, done)
         numbers = sorted({face["face"] for entry in done for face in entry["faces"]})
-        flickers = {number: measure_flicker(entries, out, out, number) for number in numbers}
+        flickers = {number: measure_flicker(entries, out, out, number, self.options.loop) for number in numbers}
         for number, measured in flickers.items():
             if measured is not None:
                 means = (sum(measured[name]) / len(measured[name]) for name in ("result", "input"))
-                click.echo("face {}: changes by {:.1f} levels a frame, in the input by {:.1f}".format(number, *means))
+                line = "face {}: changes by {:.1f} levels a frame, in the input by {:.1f}".format(number, *means)
+                if self.options.loop and measured["closes"]:
+                    line += "; from the last to the first by {:.1f}".format(measured["result"][-1])
+                click.echo(line)
         gaps = [f"{path}: {note}" for path, notes in self.notes.items() for note in notes]
-        return {"sequence": {"gaps": gaps, "flicker": flickers}}
+        video = {} if clip is None else {"video": written(clip, out, entries)}
+        return {"sequence": {"gaps": gaps, "flicker": flickers} | video}
 
 
-def measure_flicker(entries, out, results, number):
+def measure_flicker(entries, out, results, number, loop=False):
     """metrics.flicker of face `number` along its squares in the run `out`; results: the folder of the composites, `out`
-    or that of another run over the same frames. None when no two neighbouring frames show it."""
+    or that of another run over the same frames. loop: from the last frame to the first, too; "closes" says whether the
+    last change is that one. None when no two neighbouring frames show it."""
     import numpy as np
 
     from alignment import crop_face, read_picture
     from metrics.flicker import flicker
 
-    crops = []  # one a frame: (input [S, S, 3], result [S, S, 3], mask bool [S, S]) or None
-    for entry in entries:
+    def crops(entry):
+        """(input [S, S, 3], result [S, S, 3], mask bool [S, S]) of a frame, or None."""
         faces = [face for face in entry.get("faces", []) if face["face"] == number]
         composite = next((results / entry["output"]).glob("composite.*"), None)
         if not faces or composite is None:
-            crops.append(None)
-            continue
+            return None
         quad, size = np.array(faces[0]["quad"]), faces[0]["size"]
         quad[2] = quad[1] + quad[3] - quad[0]  # the report rounds
         mask = read_picture(out / entry["output"] / f"face{number}_mask.png").pixels
         pictures = (read_picture(entry["input"]).pixels, read_picture(composite).pixels, mask)
         one = [crop_face(pixels, quad, size, transform_size=2 * size) for pixels in pictures]
-        crops.append((one[0], one[1], one[2][..., 0] > 127))
-    size = next((len(crop[0]) for crop in crops if crop is not None), 1)
-    blank = np.zeros([size, size, 3], np.uint8)
-    columns = zip(*(crop or (blank, blank, blank[..., 0] > 0) for crop in crops), strict=True)
-    try:
-        return flicker(*columns)
-    except ValueError:
+        return one[0], one[1], one[2][..., 0] > 127
+
+    changes, closes = {"input": [], "result": []}, False
+    for before, after in pairwise(map(crops, [*entries, *(entries[:1] if loop and len(entries) > 2 else [])])):
+        closes = False
+        if before is None or after is None:
+            continue
+        try:
+            change = flicker(*zip(before, after, strict=True))
+        except ValueError:  # they share no part of the face
+            continue
+        closes = loop
+        for name, values in changes.items():
+            values += change[name]
+    if not changes["input"]:
         return None
+    closing = {"closes": closes} if loop else {}
+    return changes | {"excess": float(np.mean(changes["result"]) - np.mean(changes["input"]))} | closing
 
 
 def preview(path, out, entries):

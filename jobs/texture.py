@@ -5,130 +5,149 @@ scripts/refine_texture.py does this with a photograph, project.py --mesh with th
 
 import json
 import time
+from dataclasses import asdict
+from pathlib import Path
 
 import click
+
+from .texture_case import Paths, load_case
 
 TURNTABLE = (-60, -30, 0, 30, 60)  # degrees from the picture's own view
 
 
-def refine_texture(out, mesh_path, texture_path, image_path, camera_path=None, mask_path=None, *, perceptual=None,
-                   parser=None, rounds=5, iterations=150, device="cpu"):  # fmt: skip
-    """Refine a mesh's texture by a picture; writes OUT/texture.png, visible.png, sheet.png and report.json, and
-    camera.json where a camera had to be solved. Returns the texture.Refinement.
+def refine_texture(paths, out, schedule, device="cpu"):
+    """Refine a mesh's texture by a picture; writes OUT/texture.SUFFIX, visible.png, sheet.png and report.json, and
+    camera.json where a camera had to be solved, mesh.glb where the mesh is glTF. Returns the texture.Refinement.
 
-    All inputs are paths; mask_path: white where the picture shows bare skin, None = by the face parser. perceptual,
-    parser: weights, None = embedded. A run that was stopped goes on. Raises click.ClickException, one line that names
-    the file and the remedy.
+    A run that was stopped goes on. Raises click.ClickException, one line that names the file and the remedy.
     """
-    import torch
-    from tqdm import tqdm
+    from machine.locks import Busy, only_run_in
+    from weights.files import remove_unfinished
 
-    import weights
-    from alignment import AlignmentError, PictureError, read_picture, write_png
-    from losses.perceptual import load_perceptual
-    from postprocess.parsing import load_parser
-    from texture import CameraError, MeshError, read_camera, read_mesh, refine, solve_camera
-    from texture.camera import write_camera
-    from texture.refine import scales
-    from texture.skin import skin_mask
-    from weights.files import written_atomically
+    from .folder import cannot_write, check_writable
 
-    started = time.perf_counter()
-    try:
-        mesh = read_mesh(mesh_path)
-        texture, picture = read_picture(texture_path).pixels, read_picture(image_path).pixels
-        network = load_perceptual(perceptual).to(device, memory_format=torch.channels_last)
-        error = None
-        if camera_path is None:
-            camera, error = solve_camera(mesh, texture, picture)
-            write_camera(out / "camera.json", camera)
-            click.echo(f"camera solved: landmarks are met within {error:.1f} pixels (RMS)")
-        else:
-            camera = read_camera(camera_path)
-        if picture.shape[:2] != (camera.height, camera.width):
-            raise CameraError(f"{camera_path}: is for pictures of {camera.width} x {camera.height} pixels, but "
-                              f"{image_path} has {picture.shape[1]} x {picture.shape[0]}")  # fmt: skip
-        if mask_path is None:
-            mask = skin_mask(picture, load_parser(parser).to(device))
-        else:
-            mask = read_picture(mask_path).pixels[..., 0] > 127
-            if mask.shape != picture.shape[:2]:
-                raise PictureError(f"{mask_path}: must be as large as {image_path}")
-    except (MeshError, CameraError, PictureError, AlignmentError, weights.WeightsError) as failure:
-        message = str(failure) if ": " in str(failure) else f"{image_path}: {failure}"
-        raise click.ClickException(message) from failure
-    if perceptual is None:
+    started, out = time.perf_counter(), Path(out)
+    case = load_case(paths, device)
+    if paths.perceptual is None:
         click.echo("features by the embedded perceptual network; --perceptual vgg16.pth takes the paper's VGG-16")
-
-    features = perceptual or weights.DEMO / "perceptual.safetensors"
-    files = {"mesh": mesh_path, "texture": texture_path, "image": image_path, "perceptual": features}
-    inputs = {name: weights.sha256(path) for name, path in files.items()}
-    shown = {"mask": int(mask.sum()), "camera": camera.world_to_camera.tolist()}
-    settings = {"rounds": rounds, "iterations": iterations, "inputs": inputs, **shown}
-    unfinished = out / "unfinished.safetensors"
-    state = read_state(unfinished, settings)
-    steps = rounds * len(scales(texture.shape[:2])) * iterations
-    bar = tqdm(total=steps, initial=len(state["history"]) * iterations if state else 0, desc="texture", unit="step",
-               dynamic_ncols=True)  # fmt: skip
-
-    def on_step(losses):
-        bar.update()
-        bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
-
+    settings = asdict(schedule) | {"inputs": case.inputs, "camera": case.scene.camera.world_to_camera.tolist()}
+    check_writable(out)
     try:
-        with bar:
-            result = refine(mesh, texture, picture, camera, network, mask=mask, rounds=rounds, iterations=iterations,
-                            state=state, on_step=on_step,
-                            on_stage=lambda state: write_state(unfinished, state, settings))  # fmt: skip
-    except ValueError as failure:
-        raise click.ClickException(f"{image_path}: {failure}") from failure
-
-    write_png(out / "texture.png", result.texture)
-    write_png(out / "visible.png", (result.visible * 255).astype("uint8"))
-    write_png(out / "sheet.png", make_sheet(mesh, camera, picture, texture, result))
-    report = {
-        "settings": settings | {"device": device, "features": str(perceptual or "embedded")},
-        "reprojection_error_pixels": error,
-        "turn_degrees": result.turn,
-        "visible_share": float(result.visible.sum() / result.covered.sum()),
-        "history": result.history,
-        "seconds": time.perf_counter() - started,
-        "versions": {"torch": torch.__version__},
-    }
-    with written_atomically(out / "report.json") as path:
-        path.write_text(json.dumps(report, indent=1))
-    unfinished.unlink(missing_ok=True)
-    click.echo(f"wrote {out / 'texture.png'}; look at {out / 'sheet.png'}")
+        with only_run_in(out):
+            remove_unfinished(out)
+            unfinished = out / "unfinished.safetensors"
+            state = read_state(unfinished, settings, case.scene.texture.shape[:2])
+            result = refine_case(case, schedule, state, lambda state: write_state(unfinished, state, settings))
+            written = write_case(case, result, out)
+            report = {
+                "settings": settings | {"device": device, "features": str(paths.perceptual or "embedded")},
+                "texture": written.name,
+                "part": case.part.name,
+                "reprojection_error_pixels": case.camera_error,
+                "turn_degrees": result.turn,
+                "visible_share": float(result.visible.sum() / result.covered.sum()),
+                "history": result.history,
+                "seconds": time.perf_counter() - started,
+            }
+            write_report(out / "report.json", report)
+            unfinished.unlink(missing_ok=True)
+    except Busy as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.ClickException(f"{paths.image}: {error}") from error
+    except OSError as error:
+        raise click.ClickException(cannot_write(error, out)) from error
+    click.echo(f"wrote {written}; look at {out / 'sheet.png'}")
     return result
 
 
-def refine_with_results(out, results, mesh_path, texture_path, camera_path, bundle, rounds):
-    """The same with the composite that project.py wrote into the folder `results`, and the networks of its bundle."""
+def refine_with_results(out, results, head, bundle, schedule):
+    """The same with the composite that project.py wrote into the folder `results`, and the networks of its bundle.
+
+    head: the fields mesh, texture and camera of Paths.
+    """
     (composite,) = results.glob("composite.*")
-    refine_texture(
-        out,
-        mesh_path,
-        texture_path,
-        composite,
-        camera_path,
-        perceptual=bundle.files["perceptual"],
-        parser=bundle.files["parser"],
-        rounds=rounds,
-        device=bundle.device,
-    )
+    networks = {"perceptual": bundle.files["perceptual"], "parser": bundle.files["parser"]}
+    refine_texture(Paths(image=composite, **head, **networks), out, schedule, bundle.device)
 
 
-def read_state(path, settings):
-    """The state of an unfinished run with the same settings, or None."""
-    from safetensors import safe_open
+def refine_case(case, schedule, state=None, on_stage=None):
+    """The texture.Refinement of a Case, with a bar of progress. state, on_stage: as of texture.refine."""
+    from tqdm import tqdm
+
+    from texture import refine
+    from texture.pyramid import scales
+
+    steps = len(scales(case.scene.texture.shape[:2])) * schedule.rounds * schedule.iterations
+    done = len(state["history"]) * schedule.iterations if state else 0
+
+    with tqdm(total=steps, initial=done, desc="texture", unit="step", dynamic_ncols=True) as bar:
+
+        def on_step(losses):
+            bar.update()
+            bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
+
+        return refine(case.scene, case.network, schedule, state=state, on_step=on_step, on_stage=on_stage)
+
+
+def write_case(case, result, out):
+    """Write the new texture as the old one was (JPEG, which loses: as PNG), the mesh that shows it where it is glTF,
+    the mask of seen texels, the camera where it was solved, and a sheet. Returns the texture's path."""
+    import numpy as np
+
+    from alignment import Original, write_original, write_png
+    from texture.camera import write_camera
+
+    old = case.original
+    samples = np.dstack([result.texture, old.samples[..., 3:] if old.samples.shape[2] > 2 else old.samples[..., 1:]])
+    if samples.shape == old.samples.shape and old.suffix not in (".jpg", ".jpeg", ".jpe", ".jfif"):
+        original = old
+    else:
+        original = Original(samples)
+    written = write_original(out / "texture", original, np.ascontiguousarray(samples))
+    if case.model.document is not None:
+        case.model.write_with(out / "mesh.glb", case.part, samples)
+    if case.camera_error is not None:
+        write_camera(out / "camera.json", case.scene.camera)
+    write_png(out / "visible.png", (result.visible * 255).astype("uint8"))
+    write_png(out / "sheet.png", make_sheet(case, result))
+    return written
+
+
+def write_report(path, report):
+    import torch
+
+    from weights.files import written_atomically
+
+    with written_atomically(path) as unfinished:
+        unfinished.write_text(json.dumps(report | {"versions": {"torch": torch.__version__}}, indent=1))
+
+
+def read_state(path, settings, size):
+    """The state of an unfinished run with the same settings, for a texture of `size` (H, W), or None; says so where
+    there is one that is damaged."""
+    import torch
+    from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         return None
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        if json.loads(metadata["settings"]) != settings:
-            return None
-        return {"texture": file.get_tensor("texture"), "history": json.loads(metadata["history"])}
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            if json.loads(metadata["settings"]) != settings:
+                return None
+            history = json.loads(metadata["history"])
+            if file.get_slice("texture").get_shape() != [1, 3, *size]:
+                raise ValueError("a texture of another size")
+            texture = file.get_tensor("texture")
+        if not (isinstance(history, list) and all(isinstance(stage, dict) for stage in history)):
+            raise ValueError("no history")
+        if texture.dtype != torch.float32 or not torch.isfinite(texture).all():
+            raise ValueError("no texture")
+        return {"texture": texture, "history": history}
+    except (SafetensorError, ValueError, LookupError, TypeError, RecursionError, OSError) as error:
+        click.echo(f"{path}: damaged ({type(error).__name__}); the refinement starts anew")
+        return None
 
 
 def write_state(path, state, settings):
@@ -141,21 +160,25 @@ def write_state(path, state, settings):
         save_file({"texture": state["texture"].contiguous()}, unfinished, metadata=metadata)
 
 
-def make_sheet(mesh, camera, picture, before, result):
+def make_sheet(case, result):
     """Textures and renders before and after, their difference, and a turntable of both."""
     import numpy as np
 
+    from alignment import to_rgb8
     from alignment.sheet import contact_sheet
     from texture.rasterize import render_picture
 
-    views = [camera.turned(mesh.vertices.mean(0), right=angle) for angle in TURNTABLE]
-    old, new = ([render_picture(mesh, view, t) for view in views] for t in (before, result.texture))
+    scene = case.scene
+    before, after, sampled, start = map(to_rgb8, (scene.texture, result.texture, result.sampled, result.start))
+    views = [scene.camera.turned(scene.mesh.vertices.mean(0), right=angle) for angle in TURNTABLE]
+    old, new = ([render_picture(scene.mesh, view, t, others=case.others) for view in views] for t in (before, after))
     middle = TURNTABLE.index(0)
     difference = np.abs(new[middle].astype(int) - old[middle]).clip(0, 85).astype(np.uint8) * 3
-    return contact_sheet([
-        [("picture", picture), ("before", old[middle]), ("after", new[middle]), ("difference x 3", difference)],
-        [("texture before", before), ("texture after", result.texture), ("seen in the picture", result.sampled),
-         ("first guess", result.start)],
-        [(f"before, {angle} degrees", pixels) for angle, pixels in zip(TURNTABLE, old, strict=True)],
-        [(f"after, {angle} degrees", pixels) for angle, pixels in zip(TURNTABLE, new, strict=True)],
-    ])  # fmt: skip
+    textures = {"before": before, "after": after, "seen in the picture": sampled, "first guess": start}
+    pictures = {"picture": scene.picture, "before": old[middle], "after": new[middle], "difference x 3": difference}
+    turns = [
+        [(f"{when}, {angle} degrees", pixels) for angle, pixels in zip(TURNTABLE, turned, strict=True)]
+        for when, turned in (("before", old), ("after", new))
+    ]
+    textures = [(f"texture {name}" if name in pictures else name, pixels) for name, pixels in textures.items()]
+    return contact_sheet([list(pictures.items()), textures, *turns])

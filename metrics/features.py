@@ -40,7 +40,7 @@ class Measure:
 def set_measure(device="cpu"):
     """FID if the Inception weights are there, else the embedded feature distance: compare() gives one float."""
     from losses.perceptual import load_perceptual
-    from losses.sketch import downsample
+    from losses.resize import downsample
 
     if fid.FILE.is_file():
         network = fid.load_inception(fid.FILE, device)

@@ -18,7 +18,9 @@ def embedding(pixels, box=None):
     assumed (the face fills the middle of an aligned crop). box: (left, top, right, bottom), to skip the search. Threads
     take turns.
     """
-    with _one_at_a_time:  # dlib's detector and network work in buffers of their own and let go of the interpreter's lock
+    with (
+        _one_at_a_time
+    ):  # dlib's detector and network work in buffers of their own and let go of the interpreter's lock
         return _embedding(pixels, box)
 
 

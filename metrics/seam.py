@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .oklab import srgb_to_oklab
+from alignment.oklab import srgb_to_oklab
 
 LINE = 0.006  # half the width of the line itself
 BESIDE = 0.04  # surroundings: from the line to here, on both sides

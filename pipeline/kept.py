@@ -1,6 +1,7 @@
 """An Inverted on disk, so that another finish of the same inversion costs no inversion.
 
-A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png and faceN_w_plus.npz,
+A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_foreign.png and
+faceN_w_plus.npz,
 and inversion.json, which is written last and removed first: it says where the faces are and what they were made with.
 """
 
@@ -8,7 +9,12 @@ import json
 from pathlib import Path
 
 RECORD = "inversion.json"
-PIXELS = {"crop": "crops", "inversion": "reconstructions", "portrait": "portraits"}  # file's kind: field of Inverted
+PIXELS = {  # file's kind: field of Inverted
+    "crop": "crops",
+    "inversion": "reconstructions",
+    "portrait": "portraits",
+    "foreign": "foreign",
+}
 
 
 def keep(folder, inverted, fingerprint=None):
@@ -27,18 +33,21 @@ def keep(folder, inverted, fingerprint=None):
     for i, face in enumerate(inverted.found):
         for kind, field in PIXELS.items():
             write_png(folder / f"face{face.index}_{kind}.png", getattr(inverted, field)[i])
-        with written_atomically(folder / f"face{face.index}_w_plus.npz") as unfinished:
-            np.savez(unfinished, w_plus=inverted.w_plus[i : i + 1])
+        if inverted.w_plus is not None:
+            with written_atomically(folder / f"face{face.index}_w_plus.npz") as unfinished:
+                np.savez(unfinished, w_plus=inverted.w_plus[i : i + 1])
     faces = [
         {
             "index": face.index,
             "box": face.box and [float(v) for v in face.box],
             "quad": face.quad.tolist(),
             "landmarks": None if face.landmarks is None else np.asarray(face.landmarks).tolist(),
+            "turned": face.turned,
         }
         for face in inverted.found
     ]
     facts = {"lpips": inverted.lpips, "seconds": inverted.seconds, "tuned": inverted.tuned}
+    facts |= {} if inverted.edited is None else {"edited": inverted.edited}
     with written_atomically(folder / RECORD) as unfinished:
         unfinished.write_text(json.dumps({"fingerprint": fingerprint, "faces": faces} | facts))
 
@@ -46,11 +55,10 @@ def keep(folder, inverted, fingerprint=None):
 def kept(folder, picture, fingerprint):
     """The Inverted of a Picture that lies in `folder`, if it was made with this fingerprint and is all there, else
     None."""
-    import zipfile
-
     import numpy as np
 
-    from alignment import Found, PictureError, read_picture
+    from alignment import Found, read_picture
+    from alignment.crop import check_quad
 
     from .projector import Inverted
 
@@ -60,23 +68,36 @@ def kept(folder, picture, fingerprint):
             return None
         found = []
         for face in record["faces"]:
-            landmarks = None if face["landmarks"] is None else np.array(face["landmarks"])
-            found.append(Found(face["index"], face["box"] and tuple(face["box"]), np.array(face["quad"]), landmarks))
+            found.append(
+                Found(
+                    index=int(face["index"]),
+                    box=face["box"] and tuple(face["box"]),
+                    quad=check_quad(face["quad"]),
+                    landmarks=None if face["landmarks"] is None else np.array(face["landmarks"]),
+                    turned=face["turned"],
+                )
+            )
         pixels = {
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()
         }
-        latents = [np.load(folder / f"face{face.index}_w_plus.npz", allow_pickle=False)["w_plus"] for face in found]
+        if len({drawn.shape for drawn in pixels.values()}) > 1:
+            return None
+        pixels["foreign"] = pixels["foreign"][..., 0]  # grey
+        edited = record.get("edited")
+        files = [] if edited else [folder / f"face{face.index}_w_plus.npz" for face in found]
+        latents = [np.load(file, allow_pickle=False)["w_plus"] for file in files]
         return Inverted(
             picture=picture,
             found=found,
-            w_plus=np.concatenate(latents),
+            w_plus=np.concatenate(latents) if latents else None,
             lpips=record["lpips"],
             seconds=record["seconds"],
             tuned=record["tuned"],
+            edited=edited,
             **pixels,
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, PictureError, zipfile.BadZipFile):
+    except Exception:  # missing, or damaged, as JSON, pictures and zipped arrays can be in many ways: made again
         return None
 
 

@@ -28,10 +28,13 @@ class Inverted:
     crops: object  # uint8 [N, R, R, 3], what was inverted
     reconstructions: object  # the same by g_rendering
     portraits: object  # the same by g_real
-    w_plus: object  # float32 [N, num_ws, w_dim], NumPy
-    lpips: list  # [N], between crops and reconstructions
+    foreign: object  # uint8 [N, R, R], 255 where a crop shows what the generators do not know (postprocess/foreign.py)
+    w_plus: object  # float32 [N, num_ws, w_dim], NumPy; None of portraits made elsewhere
+    lpips: list  # [N], between crops and reconstructions; of None where there is no such thing
     seconds: float  # per face
     tuned: bool  # whether the inversion ended with pivotal tuning
+    differences: object = None  # float32 [N, R, R, 3], portraits less reconstructions in Oklab, if not just these
+    edited: dict | None = None  # of portraits made elsewhere (external.py): "name", "moves" (registration, one a face)
 
 
 class Projector:
@@ -49,9 +52,12 @@ class Projector:
         self.schedule = preset.schedule
         self.settings = replace(preset.finish, **finish)
 
-    def __call__(self, picture, faces="all", start=None, on_step=None):
-        """A Result. Raises alignment.PictureError or AlignmentError, naming the file."""
+    def __call__(self, picture, faces="all", start=None, on_step=None, portrait=None):
+        """A Result. portrait: one made elsewhere, instead of an inversion (`edited`). Raises alignment.PictureError or
+        AlignmentError, naming the file."""
         picture = read(picture)
+        if portrait is not None:
+            return self.finish(self.edited(picture, self.find(picture, faces), portrait))
         return self.finish(self.invert(picture, self.find(picture, faces), start, on_step))
 
     def find(self, picture, faces="all", **given):
@@ -67,6 +73,13 @@ class Projector:
     def invert(self, picture, found, start=None, on_step=None):
         """Their Inverted, by the projector's schedule. start: w+ to begin with. on_step(step, lpips [N])."""
         return invert_faces(read(picture), found, self.bundle, self.schedule, start, on_step)
+
+    def edited(self, picture, found, portrait):
+        """The Inverted of a portrait that was made elsewhere: the picture edited as a whole, or its face cut out."""
+        from .external import from_edited
+
+        name = portrait if isinstance(portrait, str | Path) else "the edited picture"
+        return from_edited(read(picture), found, read(portrait), name)
 
     def finish(self, inverted, **finish):
         """The Result of an Inverted; finish: what is to be another than the projector's own."""
@@ -95,6 +108,7 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
     from alignment import AlignmentError, crop_face
     from alignment.tensors import to_pixels, to_tensor
     from losses.resize import comparable
+    from postprocess.foreign import foreign
 
     try:
         crops = np.stack([crop_face(picture.pixels, face.quad, bundle.size) for face in found])  # [N, R, R, 3]
@@ -108,6 +122,7 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
     with torch.no_grad():
         lpips = bundle.perceptual(comparable(target), comparable(inverted.image))
         portraits = inversion.regenerate(bundle.g_real, inverted, bundle.g_rendering)
+    untuned = to_pixels(inverted.image if inverted.untuned is None else inverted.untuned)
     for numbers in (lpips, inverted.w_plus, inverted.image, portraits):
         if not torch.isfinite(numbers).all():
             raise NotFinite("the networks gave numbers that are not finite; check the weights, or use float32")
@@ -117,6 +132,7 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
         crops=crops,
         reconstructions=to_pixels(inverted.image),
         portraits=to_pixels(portraits),
+        foreign=np.stack([np.rint(255 * foreign(*pair)).astype(np.uint8) for pair in zip(crops, untuned, strict=True)]),
         w_plus=inverted.w_plus.cpu().numpy(),
         lpips=lpips.tolist(),
         seconds=(time.perf_counter() - started) / len(found),
@@ -131,7 +147,9 @@ def finish_picture(inverted, bundle, finish=None):
     finish = finish or Finish()
     composite, placed = put_back(inverted, bundle, finish)
     pixels = to_rgb8(composite)
-    results = [crop_face(pixels, face.quad, bundle.size) for face in inverted.found]
+    size = inverted.crops.shape[1]
+    finer = {"transform_size": 2 * size} if inverted.edited else {}  # as its crops were cut
+    results = [crop_face(pixels, face.quad, size, **finer) for face in inverted.found]
     faces = [
         FaceResult(
             measured=measure(inverted, i, placed[i], results[i], bundle, finish),
@@ -140,7 +158,7 @@ def finish_picture(inverted, bundle, finish=None):
             portrait=inverted.portraits[i],
             result=results[i],
             mask=placed[i].mask,
-            w_plus=inverted.w_plus[i : i + 1],
+            w_plus=None if inverted.w_plus is None else inverted.w_plus[i : i + 1],
         )
         for i in range(len(inverted.found))
     ]
@@ -166,12 +184,13 @@ def put_back(inverted, bundle, finish):
     from postprocess.compositing import composite
     from postprocess.masks import face_mask, in_front
     from postprocess.parsing import parse
+    from postprocess.restoration import difference, style_in
 
-    picture, crops, portraits = inverted.picture, inverted.crops, inverted.portraits
+    picture, crops, portraits, edited = inverted.picture, inverted.crops, inverted.portraits, inverted.edited
     quads = [face.quad for face in inverted.found]
 
     # Register the features on those of the input; where its detail is kept, they stay where they are
-    if finish.blend == "paper" or finish.detail:
+    if finish.blend == "paper" or finish.detail or edited:
         places = [Registration(quad, 0.0) for quad in quads]
     else:
         places = [register(*face) for face in zip(portraits, crops, quads, strict=True)]
@@ -187,6 +206,10 @@ def put_back(inverted, bundle, finish):
     # Composite, the largest face last so that it lies on top
     samples, placed = picture.original.samples, []
     for i in reversed(range(len(quads))):
+        change = None if inverted.differences is None else style_in(inverted.differences[i], face_mask(labels[i]))
+        if edited:
+            both = inverted.crops[i] + finish.detail * (inverted.reconstructions[i] - inverted.crops[i].astype(float))
+            change = difference(portraits[i], both)
         samples, soft = composite(
             samples,
             portraits[i],
@@ -195,12 +218,17 @@ def put_back(inverted, bundle, finish):
             under[i],
             finish.blend,
             inverted.reconstructions[i],
-            finish.detail,
+            1.0 if edited else finish.detail,
             finish.strength,
+            inverted.foreign[i],
+            change,
+            recolour=not edited,
         )
         placed.append(
             Placed(
-                registration={"move": places[i].move, "refused": places[i].refused},
+                registration=edited["moves"][i]
+                if edited
+                else {"move": places[i].move, "refused": places[i].refused},
                 worn=worn_shares(under[i]),
                 hidden=float(in_front(labels[i], under[i]).sum() / max(face_mask(labels[i]).sum(), 1)),
                 mask=np.ceil(soft * 255).clip(0, 255).astype(np.uint8),  # 0 only where nothing changed
@@ -232,5 +260,6 @@ def measure(inverted, i, placed, result, bundle, finish):
         registration=placed.registration,
         hidden=placed.hidden,
         worn=placed.worn,
+        edited=inverted.edited and inverted.edited["name"],
     )
     return replace(measured, warnings=face_warnings(measured, bundle.limits))

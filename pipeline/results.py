@@ -21,11 +21,12 @@ class Measured:
     seconds: float  # of the inversion
     tuned: bool  # whether the inversion ended with pivotal tuning
     detail: float  # that was kept of the picture
-    lpips: float  # between crop and g_rendering's picture
+    lpips: float | None  # between crop and g_rendering's picture, if there is one
     identity: float  # dlib distance of the face before and after, both as the crop shows it
     registration: dict  # "move", "refused"
     hidden: float  # share of the face that something lies in front of
     worn: dict  # {class: share of the crop} of glasses and hats
+    edited: str | None = None  # the file of its portrait, where that was made elsewhere
     warnings: list = field(default_factory=list)  # sentences
 
 
@@ -39,7 +40,7 @@ class FaceResult:
     portrait: object  # the same by g_real
     result: object  # the same of the finished picture
     mask: object  # uint8 [H, W], of the whole picture; 0 only where nothing changed
-    w_plus: object  # float32 [1, num_ws, w_dim]
+    w_plus: object  # float32 [1, num_ws, w_dim], or None
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,16 @@ class Result:
         for pattern in ("composite.*", *(f"face*_{kind}.png" for kind in FINISHED)):
             for stale in folder.glob(pattern):
                 stale.unlink(missing_ok=True)
-        rows = []
+        drawn = ("inversion by g_rendering", "portrait by g_real")
+        rows, drawn = [], ("its detail that both have", "edited elsewhere") if self.inverted.edited else drawn
         before, after = self.picture.pixels, to_rgb8(self.composite)
         for face in self.faces:
             top, bottom, left, right = neighbourhood(face.measured.quad, before.shape)
             rows.append(
                 [
                     ("input", face.crop),
-                    ("inversion by g_rendering", face.inversion),
-                    ("portrait by g_real", face.portrait),
+                    (drawn[0], face.inversion),
+                    (drawn[1], face.portrait),
                     ("soft mask", face.mask[top:bottom, left:right]),
                     ("in the picture: before", before[top:bottom, left:right]),
                     ("in the picture: after", after[top:bottom, left:right]),

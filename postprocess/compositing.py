@@ -40,6 +40,9 @@ def composite(
     reconstruction=None,  # uint8 [S, S, 3], g_rendering(w+); only without detail it may be missing
     detail=0.0,  # d, 0 to 1: how much of what the generators do not draw is kept of the picture
     strength=1.0,  # s, 0 to 1, or more to exaggerate
+    foreign=None,  # uint8 [S, S], 255 where the crop shows what no generator knows: with detail it stays as it is
+    change=None,  # float32 [S, S, 3], Oklab; None: change_of_style of portrait and reconstruction
+    recolour=True,  # whether "harmonized" fits the colours; False: the change only comes in slowly from the border
 ):
     """Blend one processed crop into its picture.
 
@@ -49,7 +52,7 @@ def composite(
     """
     if blend not in BLENDS:
         raise ValueError(f"blend must be one of {', '.join(BLENDS)}, got {blend}")
-    if detail and reconstruction is None:
+    if detail and reconstruction is None and change is None:
         raise ValueError("to keep detail of the picture, its reconstruction by g_rendering is needed")
     mask = face_mask(labels)
     hairy, skin, hair = shows_hair(labels), np.zeros_like(mask), np.zeros_like(mask)
@@ -69,17 +72,19 @@ def composite(
     samples = result[top:bottom, left:right]  # [h, w, C], a view
     old, opacity = _split(samples)  # float32 [h, w, 3] in 0 to 255, [h, w] in 0 to 1
     if detail:
-        change = change_of_style(portrait, reconstruction, face_mask(labels))  # [S, S, 3]
-        new = restored(old, new, warp_to_picture(change, quad, picture.shape[:2])[0], detail)
+        change = change_of_style(portrait, reconstruction, face_mask(labels)) if change is None else change
+        known = np.ones(labels.shape) if foreign is None else 1 - foreign / np.float32(255)
+        change = warp_to_picture(np.dstack([change, known]).astype(np.float32), quad, picture.shape[:2])[0]  # [h, w, 4]
+        new = restored(old, new, change[..., :3], detail)
     soft = soften(mask, side) * opacity
     if blend != "paper":
         soft *= patch[..., 4]
-    if blend == "harmonized":
+    if blend == "harmonized" and recolour:
         opaque = opacity > 0.5
         new = harmonize(new, old, skin & opaque, hair & opaque, hairy, mask > 0.5, side)
     elif blend == "poisson":
         new = clone(new, old, soft > 0)
-    share = strength * (1 + detail * (rising(mask, side) - 1)) if detail else strength
+    share = strength * (1 + detail * (change[..., 3] * rising(mask, side) - 1)) if detail else strength
     weight = (share * soft)[..., None]  # [h, w, 1]
     blended = _join(old + weight * (new - old), samples)
     samples[...] = np.where(weight > 0, blended, samples)

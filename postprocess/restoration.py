@@ -22,14 +22,23 @@ STRONGEST = 0.04  # Oklab: where colours shift farther than this from the face's
 LIGHT = 0.125  # of the crop's side: Gaussian sigma; coarser than this, differences of lightness are another light
 
 
+def difference(portrait, reconstruction):
+    """What the first of two pictures uint8 [..., 3] has otherwise than the second, in Oklab, float32 [..., 3]."""
+    return srgb_to_oklab(portrait) - srgb_to_oklab(reconstruction)
+
+
 def change_of_style(portrait, reconstruction, face):
     """What g_real draws otherwise than g_rendering, both uint8 [S, S, 3] of one w+, as a shift of colours in Oklab.
 
     face: bool [S, S]; over it the whole may become lighter or darker, its parts not. Returns float32 [S, S, 3].
     """
+    return style_in(difference(portrait, reconstruction), face)
+
+
+def style_in(difference, face):
+    """The part of a `difference` [S, S, 3] that is style; face and result as in `change_of_style`."""
     import cv2
 
-    difference = srgb_to_oklab(portrait) - srgb_to_oklab(reconstruction)
     change = cv2.GaussianBlur(difference, (0, 0), FINEST)
     lightness = change[..., 0]
     whole = change[face].mean(axis=0) if face.any() else np.zeros(3, np.float32)

@@ -1,5 +1,5 @@
-"""Convert a generator checkpoint: official StyleGAN2-ADA pickle or rosinality .pt -> native safetensors, or back to
-rosinality's layout for encoders of the pSp and e4e families.
+"""Convert a generator checkpoint: official StyleGAN2-ADA pickle, rosinality .pt or PTI's tuned generator -> native
+safetensors, or to rosinality's layout for encoders of the pSp and e4e families. All of them are read as they are, too.
 
     python scripts/convert_checkpoint.py ffhq.pkl weights/ffhq1024.safetensors
     python scripts/convert_checkpoint.py weights/ffhq1024.safetensors ffhq.pt --to rosinality

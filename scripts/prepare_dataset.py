@@ -27,38 +27,76 @@ def power_of_two(context, parameter, value):
 @click.option("--size", default=1024, show_default=True, callback=power_of_two, help="Side of the crops in pixels.")
 @click.option("--format", "kind", default="zip", type=click.Choice(["zip", "folder"]), show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
-@click.option("--review", "reviews", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
-              help="A file that review.html saved: what is ticked there is left out. Repeatable.")  # fmt: skip
+@click.option(
+    "--review",
+    "reviews",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file that review.html saved: what is ticked there is left out. Repeatable.",
+)
 @click.option("--min-side", type=click.FloatRange(16), help="Of the crop, in pixels of its picture.  [default: SIZE]")
-@click.option("--min-sharpness", type=float, help="Of the face; report.json has the range.  [default: by SIZE, "
-              "faces blurred by about 1.5 pixels go]")  # fmt: skip
+@click.option(
+    "--min-sharpness",
+    type=float,
+    help="Of the face; report.json has the range.  [default: by SIZE, faces blurred by about 1.5 pixels go]",
+)
 @click.option("--max-yaw", default=45.0, show_default=True, help="Degrees to either side.")
 @click.option("--max-faces", default=1, show_default=True, help="Pictures with more faces are left out.")
-@click.option("--max-difference", default=20, show_default=True, type=click.IntRange(-1, 255),
-              help="Crops whose 256-bit hashes differ by no more are duplicates; -1 keeps all.")  # fmt: skip
-@click.option("--include", multiple=True, metavar="PATTERN", help="Take only files like this ('rgb_*', '*/images/*'). "
-              "Repeatable.  [default: all but maps (depth, normals, masks ...) beside their pictures]")  # fmt: skip
+@click.option(
+    "--max-difference",
+    default=20,
+    show_default=True,
+    type=click.IntRange(-1, 255),
+    help="Crops whose 256-bit hashes differ by no more are duplicates; -1 keeps all.",
+)
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="PATTERN",
+    help="Take only files like this ('rgb_*', '*/images/*'). "
+    "Repeatable.  [default: all but maps (depth, normals, masks ...) beside their pictures]",
+)
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files like this. Repeatable.")
-@click.option("--rate", default=2.0, show_default=True, type=click.FloatRange(0.01, 100),
-              help="Downloads: requests a second to one host.")  # fmt: skip
+@click.option(
+    "--rate",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0.01, 100),
+    help="Downloads: requests a second to one host.",
+)
 def main(
-    sources, out, size, kind, workers, reviews, min_side, min_sharpness, max_yaw, max_faces, max_difference, include, exclude, rate
+    sources,
+    out,
+    size,
+    kind,
+    workers,
+    reviews,
+    min_side,
+    min_sharpness,
+    max_yaw,
+    max_faces,
+    max_difference,
+    include,
+    exclude,
+    rate,
 ):
     from alignment import AlignmentError
+    from alignment.text import one_line, shown
     from training.preparation import PreparationError
     from training.preparation.filters import Limits
     from training.preparation.measure import usual_limit
-    from training.preparation.steps import prepare_dataset
+    from training.preparation.steps import alone_in, prepare_dataset
 
     min_sharpness = usual_limit(size) if min_sharpness is None else min_sharpness
     limits = Limits(min_side or size, min_sharpness, max_yaw, max_faces, max_difference)
     try:
-        report = prepare_dataset(sources, out, size, kind, limits, reviews, workers, rate, include, exclude)
+        with alone_in(out):
+            report = prepare_dataset(sources, out, size, kind, limits, reviews, workers, rate, include, exclude)
     except (PreparationError, AlignmentError) as error:
         raise failure(str(error)) from error
     except OSError as error:  # no permission, a full disk
         remedy = "settle this and run the same command again"
-        raise failure(f"{out}: cannot be written ({error.strerror or error}); {remedy}") from error
+        raise failure(f"{shown(out)}: cannot be written ({error.strerror or one_line(error)}); {remedy}") from error
     except KeyboardInterrupt:
         raise failure("stopped; the same command goes on from here") from None
 

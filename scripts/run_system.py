@@ -35,7 +35,7 @@ def main(method, folder, out, generator, encoder, perceptual, steps, device):
     from tqdm import tqdm
 
     import weights
-    from compare.inversions import aligned_pictures, invert_folder
+    from compare.inversions import Inverter, aligned_pictures, invert_folder
     from machine.device import pick_device
 
     pictures = aligned_pictures(folder)
@@ -52,7 +52,7 @@ def main(method, folder, out, generator, encoder, perceptual, steps, device):
     often = 0.1 if sys.stderr.isatty() else 10
     total = len(pictures) * (steps or METHODS[method].steps)
     with tqdm(total=total, unit="step", desc=method, dynamic_ncols=True, mininterval=often) as bar:
-        entries = invert_folder(method, pictures, out, *networks, checkpoint, steps=steps, bar=bar)
+        entries = invert_folder(Inverter(method, *networks, checkpoint, steps), pictures, out, bar)
     done = [entry for entry in entries if "error" not in entry]
     if done:
         show(out, done)

@@ -379,22 +379,26 @@ def test_python_interface(face, tiny_bundle, tmp_path):
 
 
 def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, monkeypatch):
-    from jobs import texture
+    from jobs import texture, texture_case
 
     called = {}
 
-    def refine(out, mesh, texture, image, camera, **options):
-        called.update(options, out=out, paths=(mesh.name, texture.name, camera), image=image)
+    def refine(paths, out, schedule, device):
+        called.update(out=out, image=paths.image, head=(paths.mesh.name, paths.texture.name, paths.camera),
+                      parser=paths.parser, rounds=schedule.rounds)  # fmt: skip
 
     monkeypatch.setattr(texture, "refine_texture", refine)
     options = (face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+    result = run(*options, "--mesh", "head.obj", "--texture", "skin.png")
+    assert result.exit_code == 2 and "head.obj: no such file" in result.output and not (tmp_path / "out").exists()
+    monkeypatch.setattr(texture_case, "check_mesh", lambda *paths: None)
     assert run(*options, "--mesh", "head.obj", "--texture", "skin.png", "--rounds", 2).exit_code == 0
     assert called["image"] == tmp_path / "out" / "face" / "composite.png" and called["image"].is_file()
-    assert called["paths"] == ("head.obj", "skin.png", None) and called["rounds"] == 2
+    assert called["head"] == ("head.obj", "skin.png", None) and called["rounds"] == 2
     assert called["out"] == tmp_path / "out" / "texture" and called["parser"].parent == tiny_bundle
 
     called.clear()
-    for bad in (("--mesh", "head.obj"), ("--camera", "camera.json")):
+    for bad in (("--texture", "skin.png"), ("--camera", "camera.json")):
         result = run(*options, *bad)
         assert result.exit_code == 2 and "belong together" in result.output
     (tmp_path / "two").mkdir()

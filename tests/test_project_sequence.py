@@ -73,7 +73,7 @@ def test_rerun_does_what_is_missing_and_what_follows_a_change(frames, done, tiny
     pixels[0, 0] += 1
     Image.fromarray(pixels).save(tmp_path / "in" / "3.png")
     run(*options)
-    assert len(made) == 1 + 4  # 3, 4, 5 and 10 start from it
+    assert len(made) == 1 + 6  # 3, 4, 5 and 10 start from it, 1 and 2 get the mean of those around them
 
 
 def test_what_a_sequence_refuses(frames, tiny_bundle, tmp_path, monkeypatch):

@@ -1,8 +1,8 @@
 """Refine the texture of a head mesh with a picture of the person, after FaceRefiner (Li et al. 2024).
 
     mesh, camera = read_mesh("head.obj"), read_camera("camera.json")
-    result = refine(mesh, texture, picture, camera, load_perceptual(), mask=skin_mask(picture, load_parser()))
-    result.texture                                  # uint8 [H, W, 3], as `texture`; `picture` is uint8 [h, w, 3]
+    scene = Scene(mesh, texture, picture, camera, skin_mask(picture, load_parser()))    # arrays [H, W, 3], [h, w, 3]
+    refine(scene, load_perceptual(), TextureSchedule()).texture                         # as `texture`
 
 Conventions. UV: origin bottom left, v up, so texel (row i, column j) of an H x W texture is centred on
 u = (j + 0.5) / W, v = 1 - (i + 0.5) / H. Camera: x right, y down, z forward; pixel coordinates are continuous, the
@@ -11,9 +11,10 @@ drawn.
 """
 
 from .camera import Camera, CameraError, read_camera, solve_camera
-from .mesh import Mesh, MeshError, read_mesh
+from .mesh import Mesh, MeshError
+from .model import Model, read_mesh, read_model
 from .rasterize import View, draw, render, view_of
-from .refine import Refinement, refine
+from .refine import Refinement, Scene, TextureSchedule, refine
 from .unwrap import unwrap
 
 __all__ = [
@@ -21,11 +22,15 @@ __all__ = [
     "CameraError",
     "Mesh",
     "MeshError",
+    "Model",
     "Refinement",
+    "Scene",
+    "TextureSchedule",
     "View",
     "draw",
     "read_camera",
     "read_mesh",
+    "read_model",
     "refine",
     "render",
     "solve_camera",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from alignment.formats import MOST_PIXELS, PictureError, read_file
+from alignment.text import one_line, shown
 from weights.files import written_atomically
 
 INNER = slice(17, 68)  # brows, nose, eyes, mouth; the jaw's landmarks lie on the outline, not on fixed points
@@ -22,10 +24,14 @@ FOCAL = (0.8, 12.0)  # bounds of the focal length, of the picture's longer side
 # length) to 6 (a portrait lens): that is one standard deviation either way, where a landmark's is LANDMARK_ERROR.
 FOCAL_PRIOR = (2.9, 2.07)  # middle, and factor either way
 LANDMARK_ERROR = 0.008  # of the picture's longer side
+MOST_BYTES, LARGEST = 2**20, 1e9  # of a camera's file, and of the numbers in it
 
 
 class CameraError(Exception):
     """A camera that cannot be read or solved; the message is one line with the remedy."""
+
+    def __str__(self):
+        return shown(super().__str__(), 2000)
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,6 @@ class Camera:
         matrix = np.concatenate([turned, (place - turned @ pivot)[:, None]], axis=1)
         return Camera(self.width, self.height, self.fx, self.fy, self.cx, self.cy, matrix)
 
-    def resized(self, width, height):
-        """The same camera for a picture of another size."""
-        sx, sy = width / self.width, height / self.height
-        return Camera(width, height, self.fx * sx, self.fy * sy, self.cx * sx, self.cy * sy, self.world_to_camera)
-
 
 def read_camera(path):
     """A Camera from JSON with image_size [width, height], fx, fy, cx, cy and world_to_camera [3, 4].
@@ -75,36 +76,45 @@ def read_camera(path):
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text())
-        width, height = data["image_size"]
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            raise ValueError("too large")
+        data = json.loads(read_file(path))
+        width, height = (int(side) for side in data["image_size"])
         matrix = np.asarray(data["world_to_camera"], np.float64)
         numbers = [float(data[key]) for key in ("fx", "fy", "cx", "cy")]
-    except FileNotFoundError:
-        raise CameraError(f"{path}: no such file; check the path, or leave --camera out to solve one") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise CameraError(f"{path}: not a camera ({type(error).__name__}: {error}); it needs image_size, fx, fy, cx, "
-                          "cy and world_to_camera") from error  # fmt: skip
-    rotation = matrix[:, :3] if matrix.shape == (3, 4) else np.zeros([3, 3])
-    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
+    except PictureError as error:
+        raise CameraError(f"{error}, or leave --camera out to solve one") from error
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError, OSError) as error:
+        raise CameraError(
+            f"{path}: not a camera ({type(error).__name__}: {one_line(error)}); it needs image_size, fx, fy, cx, "
+            "cy and world_to_camera"
+        ) from error
+    if matrix.shape != (3, 4):
         raise CameraError(f"{path}: world_to_camera must be 3 x 4 and start with a rotation; export it again")
     if not (np.isfinite(matrix).all() and np.isfinite(numbers).all() and min(width, height, *numbers[:2]) > 0):
         raise CameraError(f"{path}: sizes and focal lengths must be positive and finite; export it again")
-    return Camera(int(width), int(height), *numbers, matrix)
+    if width * height > MOST_PIXELS or max(np.abs(numbers).max(), np.abs(matrix).max()) > LARGEST:
+        raise CameraError(f"{path}: its picture has over 200 million pixels, or a number is over 1e9; export it again")
+    rotation = matrix[:, :3]
+    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
+        raise CameraError(f"{path}: world_to_camera must be 3 x 4 and start with a rotation; export it again")
+    return Camera(width, height, *numbers, matrix)
 
 
 def write_camera(path, camera):
     """Write what `read_camera` reads."""
-    data = {"image_size": [camera.width, camera.height], "fx": camera.fx, "fy": camera.fy, "cx": camera.cx,
-            "cy": camera.cy, "world_to_camera": camera.world_to_camera.tolist()}  # fmt: skip
+    names = ("fx", "fy", "cx", "cy")
+    data = {"image_size": [camera.width, camera.height]} | {name: getattr(camera, name) for name in names}
+    data["world_to_camera"] = camera.world_to_camera.tolist()
     with written_atomically(path) as unfinished:
         unfinished.write_text(json.dumps(data, indent=1))
 
 
-def solve_camera(mesh, texture, picture):
+def solve_camera(mesh, texture, picture, others=()):
     """(Camera, reprojection error: root mean square over the inner landmarks, pixels of the picture).
 
-    texture, picture: uint8 [H, W, 3]. The mesh may stand in any of the 24 axis-aligned ways. Raises CameraError when no
-    face is found in the picture, or in any drawing of the mesh.
+    texture, picture: uint8 [H, W, 3]; others: as of `render_picture`. The mesh may stand in any of the 24 axis-aligned
+    ways. Raises CameraError when no face is found in the picture, or in any drawing of the mesh.
     """
     from alignment import detect_faces
 
@@ -115,7 +125,7 @@ def solve_camera(mesh, texture, picture):
 
     score, points = 0.0, None
     for guess in _guesses(mesh):
-        other, found = _landmarks_on(mesh, texture, guess)
+        other, found = _landmarks_on(mesh, texture, others, guess)
         if other > score:
             score, points = other, found
         if score > CLEAR_SCORE:
@@ -124,7 +134,7 @@ def solve_camera(mesh, texture, picture):
         raise CameraError("no face found on the mesh from any side, so no camera can be solved; give one with --camera")
     camera, error = fit_camera(points, wanted, picture.shape[1], picture.shape[0])
     for _ in range(2):
-        _, points = _landmarks_on(mesh, texture, camera)
+        _, points = _landmarks_on(mesh, texture, others, camera)
         if points is None:
             break
         again, rest = fit_camera(points, wanted, camera.width, camera.height)
@@ -181,13 +191,14 @@ def fit_camera(points, pixels, width, height):
     return camera, float(np.sqrt((off**2).sum(1).mean()))
 
 
-def _landmarks_on(mesh, texture, camera):
+def _landmarks_on(mesh, texture, others, camera):
     """(detector's score, points float64 [51, 3] on the mesh, NaN where a landmark misses it); no face: (0, None)."""
     from alignment import detect_faces
 
     from .rasterize import draw, render_picture
 
-    faces = detect_faces(np.ascontiguousarray(render_picture(mesh, camera, texture, background=64.0)))
+    drawing = render_picture(mesh, camera, texture, background=64.0, others=others)
+    faces = detect_faces(np.ascontiguousarray(drawing))
     if not faces:
         return 0.0, None
     fragments = draw(mesh, camera)

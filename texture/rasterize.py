@@ -65,12 +65,13 @@ def draw(mesh, camera, cull=True):
 
 
 def draw_texels(mesh, height, width):
-    """Fragments of the mesh laid out flat in its texture: texel -> triangle. Flipped islands count, copies repeat."""
+    """Fragments of the painted triangles laid out flat in the texture: texel -> triangle. Flipped islands count, copies
+    repeat."""
     corners = mesh.uv[mesh.faces]  # [F, 3, 2]
     corners = corners - np.floor(corners.min(1, keepdims=True))  # into [0, 1), or reaching over its far border
     copies, faces = [], []
     for du, dv in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        kept = np.flatnonzero((corners[..., 0].max(1) > du) & (corners[..., 1].max(1) > dv))
+        kept = np.flatnonzero(mesh.shows & (corners[..., 0].max(1) > du) & (corners[..., 1].max(1) > dv))
         copies.append(corners[kept] - (du, dv))
         faces.append(kept)
     corners, faces = np.concatenate(copies), np.concatenate(faces)
@@ -120,11 +121,13 @@ def doubled_area(corners):
 
 
 def view_of(mesh, camera, fragments=None, mask=None):
-    """The View of the mesh's texture through a camera. mask: bool [H, W], only these pixels (and those covered)."""
+    """The View of the mesh's texture through a camera: what painted triangles cover. mask: bool [H, W], only these."""
     fragments = fragments or draw(mesh, camera)
-    inside = fragments.covered if mask is None else fragments.covered & mask
+    inside = fragments.covered & mesh.shows[fragments.face]
+    inside = inside if mask is None else inside & mask
     uv = fragments.interpolate(mesh, mesh.uv)[inside]  # [P, 2]
-    repeats = bool((mesh.uv < 0).any() or (mesh.uv > 1).any())
+    used = mesh.uv[mesh.faces[mesh.shows]]
+    repeats = bool((used < 0).any() or (used > 1).any())
     if repeats:
         uv = uv - np.floor(uv)
     pixels, _ = camera.project(mesh.vertices)
@@ -180,11 +183,18 @@ def picture_of(values, view, background=0.0):
     return picture
 
 
-def render_picture(mesh, camera, texture, background=0.0):
-    """The mesh with a texture, uint8 [H, W, 3], as the camera sees it: uint8 [h, w, 3]."""
-    view = view_of(mesh, camera)
-    values = render(torch.from_numpy(np.array(texture)).permute(2, 0, 1)[None].float(), view)  # [3, P]
-    return picture_of(values, view, background).permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+def render_picture(mesh, camera, texture, background=0.0, others=()):
+    """The mesh with a texture, uint8 [H, W, 3], as the camera sees it: uint8 [h, w, 3].
+
+    others: (the same mesh with other triangles painted, their texture), drawn too.
+    """
+    fragments = draw(mesh, camera)
+    picture = torch.full([3, *fragments.face.shape], float(background))
+    for painted, pixels in ((mesh, texture), *others):
+        view = view_of(painted, camera, fragments)
+        values = render(torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float(), view)  # [3, P]
+        picture[:, torch.from_numpy(view.inside)] = values
+    return picture.permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
 
 
 def _area_ratio(over, under):

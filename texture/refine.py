@@ -21,18 +21,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import interpolate
 
 from losses.style_transfer import Samples, content_loss, feature_maps, layer_gains, sample, style_loss
 
+from .camera import Camera
 from .guess import first_guess, material_shares, push_pull, seen_materials, smooth, soft_inside
+from .mesh import Mesh
+from .pyramid import collapse, laplacian, resize, scaled, scales, stages
 from .rasterize import draw, draw_texels, render, view_of
 from .unwrap import FACING, FACING_TURNED, TURNED, mirrored_layout, turn, unwrap
 
 CONTENT, STYLE, RENDERING = 8.0, 1.7, 20.0
 ROUND_FACTOR = 1.1
-COARSEST, FINEST = 256, 2048  # longer side of the texture, pixels
-LEVELS = 5
 LEARNING_RATE, MOMENTUM = 0.3, 0.9
 LEVEL = 1 / 127.5  # one 8-bit level
 POINTS = 2048  # of the texture, anew in every iteration
@@ -43,12 +43,29 @@ GUTTER = 0.008  # of the texture's longer side: texels beside the mesh's that lo
 
 
 @dataclass(frozen=True)
-class Refinement:
-    """What `refine` returns; all textures at the size of the initial one."""
+class Scene:
+    """A head and a picture of it."""
 
-    texture: np.ndarray  # uint8 [H, W, 3], the result
-    start: np.ndarray  # uint8 [H, W, 3], the first guess, before the optimisation
-    sampled: np.ndarray  # uint8 [H, W, 3], the picture unwrapped, black where it does not show the surface
+    mesh: Mesh
+    texture: np.ndarray  # uint8 or uint16 [H, W, 3], of its painted triangles
+    picture: np.ndarray  # uint8 [h, w, 3]
+    camera: Camera  # of the picture
+    mask: np.ndarray | None = None  # bool [h, w], pixels that show the bare surface (skin.skin_mask); None = all
+
+
+@dataclass(frozen=True)
+class TextureSchedule:
+    rounds: int = 5
+    iterations: int = 150  # at each scale of a round
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What `refine` returns; all textures of the size and kind of the initial one."""
+
+    texture: np.ndarray  # [H, W, 3], the result
+    start: np.ndarray  # [H, W, 3], the first guess, before the optimisation
+    sampled: np.ndarray  # [H, W, 3], the picture unwrapped, black where it does not show the surface
     visible: np.ndarray  # bool [H, W], texels seen in the picture
     covered: np.ndarray  # bool [H, W], texels of the mesh
     history: list  # one dict a stage: round, scale, and the last iteration's content, style and rendering loss
@@ -67,23 +84,30 @@ class Problem:
     style_points: np.ndarray  # int [K', 2] of visible texels
 
 
-def refine(mesh, texture, picture, camera, network, *, mask=None, rounds=5, iterations=150, state=None, on_step=None,
-           on_stage=None):  # fmt: skip
-    """Refine a mesh's texture, uint8 [H, W, 3], with a picture of it, uint8 [h, w, 3].
+def refine(
+    scene,  # Scene
+    network,  # of losses/perceptual.py; the optimisation runs where it is
+    schedule,  # TextureSchedule
+    *,
+    state=None,  # what `on_stage` was given: goes on from there
+    on_step=None,  # called after every iteration with the three losses as numbers
+    on_stage=None,  # called after every stage with the state
+):
+    """Refine a mesh's texture with a picture of it. Returns a Refinement.
 
-    network: of losses/perceptual.py; the optimisation runs where it is. mask: bool [h, w], pixels that show the bare
-    surface (skin.skin_mask); None = all. on_step(losses) is called after every iteration with the three losses as
-    numbers. on_stage(state) is called after every stage; a later call with that state goes on from there.
-    Returns a Refinement. Raises ValueError when camera and picture differ in size or nothing is seen.
+    Texels that belong to no painted triangle, or to one beside the others' gutter, are returned as they were. Raises
+    ValueError when camera and picture differ in size or nothing is seen.
     """
+    mesh, texture, picture, camera = scene.mesh, scene.texture, scene.picture, scene.camera
     device = next(network.parameters()).device
     size = texture.shape[:2]
+    step = np.iinfo(texture.dtype).max // 255  # of an 8-bit level, in the texture's own
     texels = draw_texels(mesh, *size)
     angle = turn(mesh, camera, texels)
     facing = FACING_TURNED if angle is not None and abs(angle) > TURNED else FACING
-    unwrapped = unwrap(mesh, camera, picture, size, mask, facing)
+    unwrapped = unwrap(mesh, camera, picture, size, scene.mask, facing)
     visible, covered = unwrapped.visible, texels.covered
-    content = push_pull(texture.astype(np.float32), covered)  # black beside the islands would reach in otherwise
+    content = push_pull(texture.astype(np.float32) / step, covered)  # black beside the islands would reach in otherwise
     start = first_guess(content, unwrapped.sampled, visible, covered, mirrored_layout(covered))
     start = push_pull(start, covered)
 
@@ -100,14 +124,15 @@ def refine(mesh, texture, picture, camera, network, *, mask=None, rounds=5, iter
         chances=material_shares(content, visible, pool)[pool],
         style_points=np.argwhere(visible),
     )
-    result, history = optimise(problem, network, rounds, iterations, state, on_step, on_stage)
+    result, history = optimise(problem, network, schedule, state, on_step, on_stage)
 
-    result = to_pixels(keep_seen(keep_hidden(result, problem.start, content, visible), problem.start, visible))
-    margin = shrink(covered, -GUTTER * max(size))
-    result[~margin] = texture[~margin]
-    sampled = np.where(visible[..., None], unwrapped.sampled, 0).round().astype(np.uint8)
-    start = start.round().clip(0, 255).astype(np.uint8)
-    start[~margin] = texture[~margin]
+    result = keep_seen(keep_hidden(result, problem.start, content, visible), problem.start, visible)
+    margin = shrink(covered, -GUTTER * max(size))[..., None]
+    result, start, sampled = (
+        np.rint(levels * step).clip(0, 255 * step).astype(texture.dtype)
+        for levels in (to_levels(result), start, np.where(visible[..., None], unwrapped.sampled, 0))
+    )
+    result, start = np.where(margin, result, texture), np.where(margin, start, texture)
     return Refinement(result, start, sampled, visible, covered, history, angle)
 
 
@@ -125,11 +150,11 @@ def keep_seen(result, start, visible):
     return result + seen * (start - result)
 
 
-def optimise(problem, network, rounds, iterations, state=None, on_step=None, on_stage=None):
+def optimise(problem, network, schedule, state=None, on_step=None, on_stage=None):
     """All rounds and scales: (texture [1, 3, H, W] in [-1, 1], history). See `refine`."""
     size = problem.start.shape[2:]
     result, history = (problem.start, []) if state is None else (state["texture"].to(problem.start), state["history"])
-    for index, (number, scale) in enumerate(stages(size, rounds)):
+    for index, (number, scale) in enumerate(stages(size, schedule.rounds)):
         if index < len(history):
             continue
         weights = (CONTENT / ROUND_FACTOR**number, STYLE, RENDERING * ROUND_FACTOR**number)
@@ -137,7 +162,7 @@ def optimise(problem, network, rounds, iterations, state=None, on_step=None, on_
             weights = tuple(2 * weight for weight in weights)
         smaller = scaled(size, scale)
         before = resize(result, smaller)
-        after, losses = optimise_scale(problem, network, before, weights, iterations, seed=index, on_step=on_step)
+        after, losses = optimise_scale(problem, network, before, weights, schedule.iterations, index, on_step)
         result = result + resize(after - before, size)  # detail finer than this scale stays
         history = [*history, {"round": number, "scale": scale, **losses}]
         if on_stage is not None:
@@ -216,52 +241,6 @@ def positions(texels, size, device):
     return torch.from_numpy(points).float().to(device)
 
 
-def laplacian(texture):
-    """[1, 3, H, W] -> LEVELS bands, the finest first, the rest last; `collapse` puts them together again."""
-    bands = []
-    for _ in range(LEVELS - 1):
-        height, width = texture.shape[2:]
-        if min(height, width) < 2:
-            break
-        smaller = resize(texture, (-(-height // 2), -(-width // 2)))
-        bands.append(texture - resize(smaller, (height, width)))
-        texture = smaller
-    return [*bands, texture.clone()]
-
-
-def collapse(pyramid):
-    result = pyramid[-1]
-    for band in reversed(pyramid[:-1]):
-        result = band + resize(result, band.shape[2:])
-    return result
-
-
-def scales(size):
-    """Longer sides of the stages of a round: 256, 512, ... up to the texture's own, at most FINEST."""
-    longer = min(max(size), FINEST)
-    steps = [COARSEST << k for k in range(4) if COARSEST << k < longer]
-    return [*steps, longer]
-
-
-def stages(size, rounds):
-    """[(round, scale)] in order."""
-    return [(number, scale) for number in range(rounds) for scale in scales(size)]
-
-
-def scaled(size, longer):
-    """(H, W) with the longer side `longer` and the same proportions."""
-    return tuple(max(round(side * longer / max(size)), 1) for side in size)
-
-
-def resize(texture, size):
-    """[1, C, H, W] to another size: area average downwards, bilinear upwards."""
-    if texture.shape[2:] == torch.Size(size):
-        return texture
-    if texture.shape[2] >= size[0] and texture.shape[3] >= size[1]:
-        return interpolate(texture, size=tuple(size), mode="area")
-    return interpolate(texture, size=tuple(size), mode="bilinear", align_corners=False)
-
-
 def shrink(mask, radius):
     """A mask eroded by `radius` pixels, dilated where that is negative."""
     import cv2
@@ -277,6 +256,6 @@ def to_tensor(pixels, device):
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().to(device)
 
 
-def to_pixels(texture):
-    """[1, 3, H, W] in [-1, 1] -> uint8 [H, W, 3]."""
-    return ((texture[0] + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+def to_levels(texture):
+    """[1, 3, H, W] in [-1, 1] -> float32 [H, W, 3], 0 to 255."""
+    return ((texture[0] + 1) * 127.5).permute(1, 2, 0).cpu().numpy()

@@ -41,7 +41,8 @@ def unwrap(mesh, camera, picture, size, mask=None, facing=FACING):
     seen, texels = draw(mesh, camera), draw_texels(mesh, *size)
     towards = cosines(mesh, camera) > facing  # [F]
     mask = np.ones(picture.shape[:2], bool) if mask is None else mask
-    pixels = close(seen.covered & towards[seen.face]) & seen.covered & mask
+    shown = seen.covered & mesh.shows[seen.face]
+    pixels = close(shown & towards[seen.face]) & shown & mask
 
     position, z = camera.project(texels.interpolate(mesh, mesh.vertices).reshape(-1, 3))  # [H * W, 2], [H * W]
     position, z = position.reshape(*size, 2), z.reshape(size)
@@ -53,8 +54,10 @@ def unwrap(mesh, camera, picture, size, mask=None, facing=FACING):
     unhidden = (z < surface + BEHIND * mesh.size) & framed
     visible = close(towards[texels.face] & unhidden & texels.covered) & texels.covered & framed & mask[row, column]
     if not visible.any():
-        raise ValueError("no texel is seen through this camera: check that camera and mesh belong together, and that "
-                         "the mesh's triangles wind counter-clockwise seen from outside")  # fmt: skip
+        raise ValueError(
+            "no texel is seen through this camera: check that camera and mesh belong together, and that "
+            "the mesh's triangles wind counter-clockwise seen from outside"
+        )
 
     # Sides of a texel in pixels, by triangle; read the picture's mipmaps accordingly
     projected, _ = camera.project(mesh.vertices)

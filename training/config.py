@@ -56,7 +56,8 @@ class TrainingConfig:
     channel_base: Annotated[int, Within(8, 2**20)] | None = None  # None = 32768, in fine-tuning g_real's
     channel_max: Width | None = None  # None = 512, in fine-tuning g_real's
     num_fp16_res: Annotated[int, Within(0, 10)] = 4  # highest resolutions in half precision (on CUDA)
-    conv_clamp: Positive | None = 256  # convolutions' outputs stay within +- this; None = no limit
+    conv_clamp: Positive | None = None  # convolutions' outputs stay within +- this; None = in fine-tuning g_real's,
+    # else 256 where there are half-precision blocks and no limit where there are none
     cpu_bfloat16: bool = False  # the half-precision blocks in bfloat16 on the CPU, where that is the faster one
 
     # Adversarial training

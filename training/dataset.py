@@ -52,7 +52,9 @@ def training_names(source, exclude=None, tell=lambda line: None):
     try:
         held_out = {path.stem for path in Path(exclude).iterdir()} if exclude else set()
     except OSError as error:
-        raise DatasetError(f"{exclude}: `exclude` is no folder to be read ({error.strerror}); name one or none") from error
+        raise DatasetError(
+            f"{exclude}: `exclude` is no folder to be read ({error.strerror}); name one or none"
+        ) from error
     paths = [path for path in paths if Path(path.name).stem not in held_out]
     line = left_out_line(left_out)
     if line:
@@ -169,7 +171,9 @@ def _unreadable(path, error):
 def _fits(path, size, resolution):
     width, height = size
     if width != height or width % resolution:
-        raise DatasetError(f"{shown(path)}: is {width}x{height}; the run needs squares of {resolution} or a multiple of it")
+        raise DatasetError(
+            f"{shown(path)}: is {width}x{height}; the run needs squares of {resolution} or a multiple of it"
+        )
 
 
 def _problem(function, *arguments):

@@ -33,7 +33,7 @@ def build_networks(config):
         channel_base=config.channel_base or CHANNEL_BASE,
         channel_max=config.channel_max or CHANNEL_MAX,
         num_fp16_res=config.num_fp16_res,
-        conv_clamp=config.conv_clamp,
+        conv_clamp=clamp(config),
     )
     mapping = {"num_layers": config.mapping_layers}
     G = Generator(config.z_dim, 0, config.w_dim, config.resolution, 3, mapping, widths)
@@ -68,10 +68,11 @@ def discriminator_beside(start, g_real, config):
 
 def with_precision(network, config):
     """The same network, weights shared, with the configuration's `num_fp16_res` and `conv_clamp`."""
-    wanted = {"num_fp16_res": config.num_fp16_res, "conv_clamp": config.conv_clamp}
     kwargs = dict(network.config)
+    inner = kwargs["synthesis_kwargs"] if isinstance(network, Generator) else kwargs
+    wanted = {"num_fp16_res": config.num_fp16_res, "conv_clamp": clamp(config, inner.get("conv_clamp"))}
     if isinstance(network, Generator):
-        kwargs["synthesis_kwargs"] = kwargs["synthesis_kwargs"] | wanted
+        kwargs["synthesis_kwargs"] = inner | wanted
     else:
         kwargs |= wanted
     if kwargs == network.config:
@@ -80,6 +81,13 @@ def with_precision(network, config):
         result = type(network)(**kwargs)
     result.load_state_dict(network.state_dict(), assign=True)
     return result
+
+
+def clamp(config, own=None):
+    """The limit of the convolutions' outputs: the configuration's, a checkpoint's own, or what half precision needs."""
+    if config.conv_clamp is not None:
+        return config.conv_clamp
+    return own if own is not None else 256 if config.num_fp16_res else None
 
 
 def check_sizes(path, G, config, may_grow=False):

@@ -2,7 +2,8 @@
 
 A native file holds plain tensors; its metadata says what they are (`kind`), how to build the network (`config`) and
 where it came from (`card`). Reading one executes nothing. The demo bundle in `weights/demo` is described file by file
-in `weights/README.md`.
+in `weights/README.md`. Finding a network by its role: roles.py; other people's files as data: torch_files.py,
+pickles.py, arrays.py; putting tensors into networks: networks.py; fetching: downloads.py; writing whole: files.py.
 """
 
 import hashlib

@@ -1,12 +1,18 @@
 """Files that appear whole or not at all, and messages that fit into one line."""
 
+import json
+import math
 import os
 import re
 import secrets
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.part(\.[^.]*)?", re.DOTALL)  # names of files that are being written
+
+MOST_JSON = 2**26  # bytes of a JSON file that somebody gives us
+LONGEST_NUMBER = 300  # digits: as many as a float has room for
 
 REMEDY = "fetch it again, or give another file"
 
@@ -19,17 +25,19 @@ class WeightsError(Exception):
         super().__init__(printable(message))
 
 
-def printable(text):
-    """`text` in one line without control characters, escapes and the like: these appear as \\x1b, \\n, \\ud800 ..."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+def printable(text, longest=None):
+    """`text` in one line, cut to `longest` characters: what is not printable (control characters, escapes, what turns
+    the direction of text or shows nothing) appears as \\x1b, \\n, \\u202e, \\udc80 ..."""
+    text = str(text) if longest is None else str(text)[: longest + 1]
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return escaped if longest is None or len(escaped) <= longest else escaped[: longest - 3] + "..."
 
 
 def first_line(error, limit=200):
     """What an exception says, for the end of a message of our own: its first line, or its type where it says nothing;
     printable, at most `limit` characters."""
     lines = str(error).strip().splitlines()
-    line = printable(lines[0] if lines else type(error).__name__)
-    return line if len(line) <= limit else line[: limit - 3] + "..."
+    return printable(lines[0].strip() if lines else type(error).__name__, limit)
 
 
 @contextmanager
@@ -57,9 +65,9 @@ def cache_folder():
 
 
 def remove_unfinished(folder):
-    """Delete what runs that were killed left behind in `folder` (not in folders below). Call it only where no other
-    process can be writing there, as under the folder's lock."""
-    for path in Path(folder).iterdir():
+    """Delete what runs that were killed left behind in `folder`, if it is there (not in folders below). Call it only
+    where no other process can be writing there, as under the folder's lock."""
+    for path in Path(folder).iterdir() if Path(folder).is_dir() else ():
         if UNFINISHED.fullmatch(path.name) and (path.is_file() or path.is_symlink()):
             path.unlink(missing_ok=True)
 
@@ -72,3 +80,36 @@ def check_regular(path, remedy):
         raise WeightsError(f"{path}: cannot be read ({first_line(error)}); {remedy}") from error
     if not regular:
         raise WeightsError(f"{path}: {'no regular file' if there else 'no such weight file'}; {remedy}")
+
+
+def read_json(path):
+    """What a JSON file from elsewhere holds. Raises ValueError, which does not name the file, for one that is missing,
+    no regular file, larger than 64 MiB, no UTF-8, no JSON, or holds a number that is none to a float."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("no regular file")
+        if status.st_size > MOST_JSON:
+            raise ValueError(f"{status.st_size >> 20} MiB, over {MOST_JSON >> 20}")
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot be read: {getattr(error, 'strerror', None) or first_line(error)}") from error
+    try:
+        return json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_real)
+    except RecursionError as error:
+        raise ValueError("not JSON: nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {first_line(error)}") from error
+
+
+def _whole(digits):
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _real(text):
+    number = float(text)  # of NaN and Infinity, too, which are no JSON
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number

@@ -60,12 +60,19 @@ class Dtype:
 
 
 class Unpickler(pickle._Unpickler):
-    """Resolves names to stand-ins. storage: function of a persistent id of torch.save that gives a 1-D tensor."""
+    """Resolves names to stand-ins. size: bytes in the stream. storage: function of a persistent id of torch.save that
+    gives a 1-D tensor."""
 
-    def __init__(self, stream, known=None, storage=None):
+    def __init__(self, stream, size, known=None, storage=None):
         super().__init__(stream, encoding="latin1")  # as Python 2 wrote strings
         self.known = NAMES | (known or {})
         self.storage = storage
+        self.room = size + 2**20  # entries and bytes that may be copied: a file may name the same thing many times
+
+    def copies(self, *values):
+        self.room -= sum(len(v) for v in values if isinstance(v, str | bytes | bytearray | list | tuple | dict))
+        if self.room < 0:
+            raise pickle.UnpicklingError("it repeats its data to more than it holds")
 
     def find_class(self, module, name):
         module = MODULES.get(module, module)
@@ -90,6 +97,7 @@ class Unpickler(pickle._Unpickler):
             raise pickle.UnpicklingError("it calls something that is not a function")
         if function is Attributes and arguments:
             raise pickle.UnpicklingError("it makes an object of an unknown kind")
+        self.copies(*arguments)
         self.stack[-1] = function(*arguments)
 
     def load_newobj(self):
@@ -101,6 +109,7 @@ class Unpickler(pickle._Unpickler):
     def load_build(self):
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, Attributes) and isinstance(state, dict):
+            self.copies(state)
             target.update(state)
         elif isinstance(target, Array) and type(state) is tuple and len(state) == 5 and isinstance(state[2], Dtype):
             target.fill(sizes(state[1]), state[2].value, state[3] is True, state[4])
@@ -179,15 +188,24 @@ def _put(target, pairs):
 
 def _dictionary(pairs=()):
     result = {}
-    _put(result, pairs)
+    _put(result, pairs.items() if isinstance(pairs, dict) else pairs)
     return result
 
 
+def _empty(*_):
+    return {}
+
+
+def _text(*parts):
+    return "/".join(part for part in parts if isinstance(part, str))[:1000]
+
+
 def sizes(values):
-    values = [int(value) for value in values]
-    if min(values, default=0) < 0 or len(values) > 64:
+    """A list of whole numbers from 0 on, at most 64, out of a file."""
+    few = isinstance(values, list | tuple) and len(values) <= 64
+    if not few or not all(isinstance(value, int) and value >= 0 for value in values):
         raise pickle.UnpicklingError("a tensor of impossible shape")
-    return values
+    return list(values)
 
 
 def rebuilt(storage, offset, size, stride, *_):
@@ -260,6 +278,14 @@ MODULES = {
 }
 NAMES = {
     ("collections", "OrderedDict"): _dictionary,
+    ("collections", "Counter"): _dictionary,
+    ("collections", "defaultdict"): _empty,  # its entries follow
+    ("builtins", "dict"): "dict",
+    ("builtins", "float"): "float",
+    ("builtins", "int"): "int",
+    ("builtins", "list"): "list",
+    ("pathlib", "PosixPath"): _text,
+    ("pathlib", "WindowsPath"): _text,
     ("builtins", "set"): _list,
     ("builtins", "frozenset"): _list,
     ("argparse", "Namespace"): Attributes,

@@ -7,6 +7,7 @@ import pickle
 import struct
 import tarfile
 import zipfile
+from contextlib import contextmanager
 
 import torch
 
@@ -17,7 +18,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # first object of an old torch.save strea
 
 
 def read(path, known=None):
-    """The object in a torch file or a pickle, tensors on the CPU; see `pickles.loads` for what may be in it.
+    """The object in a torch file or a pickle, tensors on the CPU; see `loads` for what may be in it.
 
     Raises WeightsError, naming the file, when it is missing, damaged, or holds anything else.
     """
@@ -41,27 +42,23 @@ def loads(data, path, known=None):
         return _content(io.BytesIO(data), len(data), known)
 
 
-class refusing:
-    """A context in which any failure becomes a WeightsError that names `path`: damaged data can fail anywhere."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, _):
-        if isinstance(error, WeightsError) or not isinstance(error, Exception):
-            return
-        if isinstance(error, RecursionError | MemoryError):
-            raise WeightsError(f"{self.path}: nested too deeply or too large for a checkpoint; {REMEDY}") from error
-        reason = first_line(error, 120)
-        raise WeightsError(f"{self.path}: not a checkpoint that can be read safely ({reason}); {REMEDY}") from error
+@contextmanager
+def refusing(path):
+    """Any failure inside becomes a WeightsError that names `path`: damaged data can fail anywhere."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (RecursionError, MemoryError) as error:
+        raise WeightsError(f"{path}: nested too deeply or too large for a checkpoint; {REMEDY}") from error
+    except Exception as error:
+        reason = "it ends early" if isinstance(error, EOFError) else first_line(error, 120)
+        raise WeightsError(f"{path}: not a checkpoint that can be read safely ({reason}); {REMEDY}") from error
 
 
 def _content(stream, size, known):
     """A pickle, or the layout of torch.save before 2020: pickles one after the other, then the numbers."""
-    content = Unpickler(stream, _known(known)).load()
+    content = Unpickler(stream, size, _known(known)).load()
     return _read_legacy(stream, size, known) if type(content) is int and content == LEGACY_MAGIC else content
 
 
@@ -112,7 +109,7 @@ def _read_zip(path, known):
             return storages[key]
 
         with archive.open(root + "data.pkl") as stream:
-            return Unpickler(stream, _known(known), storage).load()
+            return Unpickler(stream, members[root + "data.pkl"].file_size, _known(known), storage).load()
 
 
 def _read_tar(path):
@@ -121,7 +118,8 @@ def _read_tar(path):
         members = archive.getmembers()
         if not all(m.isreg() for m in members) or sum(m.size for m in members) > os.path.getsize(path):
             raise pickle.UnpicklingError("a tar with more than files in it")
-        Unpickler(archive.extractfile("pickle"), storage=lambda pid: torch.empty(0)).load()
+        data = archive.extractfile("pickle").read()
+        Unpickler(io.BytesIO(data), len(data), storage=lambda pid: torch.empty(0)).load()
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -141,7 +139,7 @@ def _read_legacy(stream, size, known=None, embedded=False):
     embedded: a stream inside a pickle, which holds one storage in place of the object.
     """
     for _ in range(2):
-        Unpickler(stream).load()
+        Unpickler(stream, size).load()
     storages, free = {}, size
 
     def storage(pid):
@@ -154,8 +152,8 @@ def _read_legacy(stream, size, known=None, embedded=False):
             storages[key] = torch.empty(count, dtype=dtype)
         return storages[key]
 
-    content = Unpickler(stream, _known(known), storage).load()
-    keys = Unpickler(stream).load()
+    content = Unpickler(stream, size, _known(known), storage).load()
+    keys = Unpickler(stream, size).load()
     if type(keys) is not list or not all(isinstance(key, str) for key in keys) or set(keys) != set(storages):
         raise pickle.UnpicklingError("storages that do not fit the tensors")
     for key in keys:
@@ -173,6 +171,6 @@ def _read_legacy(stream, size, known=None, embedded=False):
 
 def _load_storage(data):
     stream = io.BytesIO(data)
-    if Unpickler(stream).load() != LEGACY_MAGIC:
+    if Unpickler(stream, len(data)).load() != LEGACY_MAGIC:
         raise pickle.UnpicklingError("an embedded storage of unknown format")
     return _read_legacy(stream, len(data), embedded=True)

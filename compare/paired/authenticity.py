@@ -19,7 +19,7 @@ import weights
 from alignment.evenly import evenly
 from alignment.tensors import to_tensor
 from losses.perceptual import load_perceptual
-from losses.sketch import downsample
+from losses.resize import downsample
 from metrics.authenticity import CONTRAST, Authenticity, auc, fit, region_features
 from postprocess.masks import inner_face
 
@@ -107,5 +107,7 @@ def inner_features(network, pixels, labels, device):
 
 def described(report):
     """One sentence about a Judge for a caption."""
-    return (f"held-out training identities: AUC {report['auc']:.3f}, accuracy {report['accuracy']:.3f}, mean logit "
-            f"{report['mean_real']:.1f} of real and {report['mean_rendered']:.1f} of rendered pictures")  # fmt: skip
+    return (
+        f"held-out training identities: AUC {report['auc']:.3f}, accuracy {report['accuracy']:.3f}, mean logit "
+        f"{report['mean_real']:.1f} of real and {report['mean_rendered']:.1f} of rendered pictures"
+    )

@@ -12,7 +12,9 @@ import click
 import numpy as np
 from PIL import Image
 
+import alignment
 from alignment.evenly import evenly
+from alignment.text import one_line, shown
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -20,12 +22,13 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 @dataclass(frozen=True)
 class Portraits:
     """names: [N]. inputs: uint8 [N, R, R, 3]. truths: the same or None. labels: uint8 [N, R, R], the truth's parsing
-    (postprocess/parsing.py), or None."""
+    (postprocess/parsing.py), or None. data: the folder with these and the training identities, or None."""
 
     names: list
     inputs: np.ndarray
     truths: np.ndarray | None = None
     labels: np.ndarray | None = None
+    data: Path | None = None
 
 
 def evaluation_portraits(data, size, count=None):
@@ -39,6 +42,7 @@ def evaluation_portraits(data, size, count=None):
         np.stack([read_picture(find(data / "rendered", name), size) for name in names]),
         np.stack([read_picture(find(data / "matched", name), size) for name in names]),
         np.stack([read_labels(find(data / "parsing", name), size) for name in names]),
+        data,
     )
 
 
@@ -63,9 +67,11 @@ def stems(folder):
     try:
         found = sorted(path.stem for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
-        raise click.ClickException(f"{folder}: cannot be read ({error.strerror}); see README.md of the data") from error
+        raise click.ClickException(
+            f"{shown(folder)}: cannot be read ({error.strerror or one_line(error)}); see README.md of the data"
+        ) from error
     if not found:
-        raise click.ClickException(f"{folder}: holds no pictures ({', '.join(SUFFIXES)})")
+        raise click.ClickException(f"{shown(folder)}: holds no pictures ({', '.join(SUFFIXES)})")
     return found
 
 
@@ -74,17 +80,17 @@ def find(folder, name):
     for suffix in SUFFIXES:
         if (path := Path(folder) / f"{name}{suffix}").is_file():
             return path
-    raise click.ClickException(f"{Path(folder) / name}.png: no such picture; every evaluated identity needs one")
+    raise click.ClickException(f"{shown(Path(folder) / name)}.png: no such picture; every evaluated identity needs one")
 
 
 def read_picture(path, size):
     """uint8 [size, size, 3]; a larger or smaller square is resampled. Raises ClickException."""
     try:
-        image = Image.open(path).convert("RGB")
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{path}: not a readable picture ({error})") from error
+        image = Image.fromarray(alignment.read_picture(path, smallest=1).pixels)
+    except alignment.PictureError as error:
+        raise click.ClickException(str(error)) from error
     if image.width != image.height:
-        raise click.ClickException(f"{path}: {image.width} x {image.height}; an aligned square is needed here")
+        raise click.ClickException(f"{shown(path)}: {image.width} x {image.height}; an aligned square is needed here")
     if image.width % size == 0:
         return np.asarray(image.reduce(image.width // size))
     return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
@@ -93,6 +99,7 @@ def read_picture(path, size):
 def read_labels(path, size):
     """uint8 [size, size] of class numbers. Raises ClickException."""
     try:
-        return np.asarray(Image.open(path).resize((size, size), Image.Resampling.NEAREST))
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{path}: not a readable label picture ({error})") from error
+        with alignment.open_image(path) as image:
+            return np.asarray(image.resize((size, size), Image.Resampling.NEAREST))
+    except (alignment.PictureError, OSError, ValueError) as error:
+        raise click.ClickException(f"{shown(path)}: not a readable label picture ({one_line(error)})") from error

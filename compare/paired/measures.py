@@ -19,7 +19,7 @@ import torch
 from alignment.tensors import to_tensor
 from compare.intervals import difference, number, set_number
 from losses.perceptual import load_perceptual
-from losses.sketch import downsample
+from losses.resize import downsample
 from metrics.face_distance import face_l2, face_lpips
 from metrics.feature_distance import paired_distances, pooled_features
 from metrics.identity import embedding, identity_distance

@@ -1,6 +1,8 @@
 """Our method, the paper's baselines and its ablations, each as a results folder of the common form
 (compare/systems.py).
 
+restored      the pipeline as it is by default: what the generators disagree on, applied to the portrait
+redrawn       the same without the portrait's detail
 ours          invert into g_rendering (Eq. 4), draw with g_real
 direct        invert into g_real: the paper's main baseline
 guided        invert into g_real under Eqs. 1 and 2 (Sec. 5.3.2)
@@ -13,10 +15,11 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-import click
+import numpy as np
 
 import weights
 from alignment.tensors import to_pixels, to_tensor
@@ -91,13 +94,53 @@ def framework_methods(bundle, steps):
     ]
 
 
-def tuned_methods(bundle):
-    """ours and direct with pivotal tuning, by the preset that is project.py's default: ours_tuned is carried over to
-    g_real, direct_tuned is what the tuned g_real itself draws."""
-    from inversion import invert, regenerate
+def finished_methods(bundle):
+    """The pipeline as project.py runs it by default, on the portrait as a picture of its own: `restored`, and
+    `redrawn`, the same inversion without the picture's detail."""
     from pipeline.presets import DEFAULT, PRESETS
 
-    files, schedule = bundle.files, PRESETS[DEFAULT].schedule
+    preset, inversions = PRESETS[DEFAULT], {}
+    networks = {role: bundle.files[role] for role in ("g_real", "g_rendering", "perceptual", "parser")}
+    said = described(preset.schedule)
+    return [
+        Method(
+            name=name,
+            source=f"{said}; finish: " + ", ".join(f"{key} {value}" for key, value in asdict(finish).items()),
+            draw=partial(finished, bundle, preset.schedule, finish, inversions),
+            files=networks,
+            steps=preset.schedule.length,
+        )
+        for name, finish in (("restored", preset.finish), ("redrawn", replace(preset.finish, detail=0.0)))
+    ]
+
+
+def finished(bundle, schedule, finish, inversions, target, on_step):
+    """[N, 3, R, R]: each portrait inverted, and finished as if it were a whole picture. inversions: {pixels: Inverted},
+    what is known already; new ones are added."""
+    import torch
+
+    from alignment import Found, as_picture
+    from alignment.tensors import to_pixels, to_tensor
+    from pipeline import finish_picture, invert_faces
+
+    results = []
+    for pixels in to_pixels(target):
+        side, key = len(pixels), pixels.tobytes()
+        if key not in inversions:
+            whole = np.array([[0, 0], [0, side], [side, side], [side, 0]]) - 0.5  # the square of all pixels
+            inversions[key] = invert_faces(
+                as_picture(pixels), [Found(0, None, whole)], bundle, schedule, on_step=on_step
+            )
+        results.append(finish_picture(inversions[key], bundle, finish).composite)
+    return to_tensor(np.stack(results), bundle.device) if results else torch.empty(0)
+
+
+def tuned_methods(bundle):
+    """What g_real alone draws after pivotal tuning: ours_tuned is carried over to it, direct_tuned is what the tuned
+    g_real itself draws."""
+    from inversion import Schedule, Tuning, invert, regenerate
+
+    files, schedule = bundle.files, Schedule(100, tuning=Tuning(100, lr=1e-3))
 
     def ours(target, on_step):
         found = invert(bundle.g_rendering, target, bundle.perceptual, schedule, on_step=on_step)
@@ -106,13 +149,24 @@ def tuned_methods(bundle):
     def direct(target, on_step):
         return invert(bundle.g_real, target, bundle.perceptual, schedule, on_step=on_step).image
 
-    networks = {role: files[role] for role in ("g_real", "perceptual")}
-    said = f"{schedule.steps} steps of Eq. 4, {schedule.length - schedule.steps} of pivotal tuning"
+    networks, said = {role: files[role] for role in ("g_real", "perceptual")}, described(schedule)
     return [
-        Method("ours_tuned", f"into g_rendering, carried over to g_real; {said}", ours,
-               networks | {"g_rendering": files["g_rendering"]}, schedule.length),
-        Method("direct_tuned", f"into g_real; {said}", direct, networks, schedule.length),
-    ]  # fmt: skip
+        Method(
+            name="ours_tuned",
+            source=f"into g_rendering, carried over to g_real; {said}",
+            draw=ours,
+            files=networks | {"g_rendering": files["g_rendering"]},
+            steps=schedule.length,
+        ),
+        Method(
+            name="direct_tuned", source=f"into g_real; {said}", draw=direct, files=networks, steps=schedule.length
+        ),
+    ]
+
+
+def described(schedule):
+    """A Schedule in words."""
+    return f"{schedule.steps} steps of Eq. 4, {schedule.length - schedule.steps} of pivotal tuning"
 
 
 def ablation_methods(bundle, steps, folder):
@@ -235,19 +289,3 @@ def read_json(path):
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-
-
-def foreign_folders(results, ours):
-    """{name: folder} of `NAME=FOLDER` arguments. Raises ClickException for another form, a missing folder, a name that
-    occurs twice or is one of `ours`."""
-    foreign = {}
-    for text in results:
-        name, _, folder = text.partition("=")
-        if not name or not folder:
-            raise click.ClickException(f"--results {text}: write NAME=FOLDER")
-        if name in foreign or name in ours:
-            raise click.ClickException(f"--results {text}: there is a row {name} already; choose another name")
-        if not Path(folder).is_dir():
-            raise click.ClickException(f"--results {text}: {folder}: no such folder")
-        foreign[name] = Path(folder)
-    return foreign

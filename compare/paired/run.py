@@ -10,27 +10,31 @@ from tqdm import tqdm
 import weights
 from alignment.evenly import evenly
 from alignment.tensors import to_tensor
+from alignment.text import shown
 from compare.systems import read_system
 from losses.perceptual import load_perceptual
 
 from .authenticity import described, train_judge
 from .data import read_picture, read_results, training_identities
-from .measures import PORTION, Ruler, set_features, table_rows
+from .measures import PORTION, REFERENCES, Ruler, set_features, table_rows
 from .methods import make
 from .report import sheet_rows, write_report
 
 REAL_SET = 512  # pictures of the training identities' photo look, for the feature distance
 
 
-def compare(methods, foreign, bundle, portraits, out, report, caption, batch, data=None):
+def compare(methods, foreign, bundle, portraits, out, report, caption, batch):
     """Make `methods` in out/methods/NAME, read the results folders `foreign` ({name: folder}), measure all, and write
     the files of compare/paired/report.py into the folder `report`. Returns (the table in Markdown, notes).
 
-    bundle: of pipeline.load_bundle. portraits: of compare/paired/data.py. data: a folder laid out like
-    shared/avatars: its training identities then judge authenticity and stand for the real set; None = neither is
-    measured.
+    bundle: of pipeline.load_bundle. portraits: of compare/paired/data.py; the training identities of their data folder
+    judge authenticity and stand for the real set; without one, neither is measured. Raises ClickException for a name of
+    `foreign` that is a row of ours.
     """
-    size, device, names = bundle.g_real.img_resolution, bundle.device, portraits.names
+    size, device, names, data = bundle.g_real.img_resolution, bundle.device, portraits.names, portraits.data
+    for name in foreign:
+        if name in REFERENCES or name in {method.name for method in methods}:
+            raise click.ClickException(f"--results {shown(name)}=...: a row of that name is ours; choose another name")
     folders = {method.name: out / "methods" / method.name for method in methods}
     theirs = {name: read_foreign(folder, names) for name, folder in foreign.items()}
     systems = {}
@@ -62,8 +66,8 @@ def compare(methods, foreign, bundle, portraits, out, report, caption, batch, da
     facts["networks"] = {role: weights.sha256(path) for role, path in bundle.files.items()}
     facts["torch"] = torch.__version__
     rows, differences = table_rows(measured, real_features)
-    if "ours_tuned" in measured:
-        differences |= table_rows(measured, real_features, ours="ours_tuned")[1]
+    if "restored" in measured:
+        differences = table_rows(measured, real_features, ours="restored")[1] | differences
     return write_report(report, caption, (rows, differences), measured, systems, sheet, names, facts)
 
 
@@ -72,7 +76,8 @@ def read_foreign(folder, names):
     system, found = read_system(folder, [f"{name}.png" for name in names])
     missing = [name for name in names if name not in found]
     if missing:
-        raise click.ClickException(f"{folder}: no result for {missing[0]} ({len(missing)} of {len(names)} missing)")
+        said = f"no result for {shown(missing[0])} ({len(missing)} of {len(names)} missing)"
+        raise click.ClickException(f"{shown(folder)}: {said}")
     return system, [found[name] for name in names]
 
 

@@ -122,8 +122,10 @@ def sketches(bundle, file, out, facts):
                     values[name][reduction].append(float(sketch_loss(S, a, b, spec)))
             if len(shown) < 6:
                 lines = [S(a)[:, :1].expand(-1, 3, -1, -1).clamp(-1, 1) for S in readings.values()]
-                shown.append([("g_real", to_pixels(a)[0]), ("g_rendering", to_pixels(b)[0])]
-                             + [(name, to_pixels(x)[0]) for name, x in zip(readings, lines, strict=True)])  # fmt: skip
+                shown.append(
+                    [("g_real", to_pixels(a)[0]), ("g_rendering", to_pixels(b)[0])]
+                    + [(name, to_pixels(x)[0]) for name, x in zip(readings, lines, strict=True)]
+                )
     first = values["S sees [-1, 1]"]["mean"]
     for name, found in values.items():
         agreement = float(spearmanr(first, found["mean"]).statistic)

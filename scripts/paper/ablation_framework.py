@@ -21,8 +21,11 @@ ORDER = ("direct", "guided", "ours")
 
 
 @click.command(help=__doc__)
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Laid out like "
-              "shared/avatars.")  # fmt: skip
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Laid out like shared/avatars.",
+)
 @click.option("--pictures", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Aligned squares.")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
@@ -50,7 +53,7 @@ def main(data, pictures, out, folder, count, steps, batch, device):
             f"{'the true picture' if data else 'the input'}, mean and 95 % bootstrap interval; rows with a minus are "
             "paired differences."
         )
-        table, notes = compare(methods, {}, bundle, portraits, out, out / "framework", caption, batch, data)
+        table, notes = compare(methods, {}, bundle, portraits, out, out / "framework", caption, batch)
     except (weights.WeightsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo("\n".join([table, *notes, f"look at {out / 'framework' / 'sheet.png'}"]))

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import click
 
+from compare.arguments import named_paths
 from compare.inversions import ENCODERS, METHODS, OPTIMISATIONS
 
 COLUMNS = ("LPIPS", "L2", "identity", "seconds")
@@ -27,26 +28,30 @@ SHOWN = 8  # inputs on the sheet
 PUBLISHED = {"latent_optimization": {"seconds": 27.6}}
 
 
-def pairs(context, parameter, values):
-    """Options of the form NAME=PATH -> {NAME: Path}."""
-    found = {}
-    for value in values:
-        name, equals, path = value.partition("=")
-        if not (name and equals and path) or name in found:
-            raise click.BadParameter(f"write {parameter.metavar}, each NAME once; got {value!r}")
-        found[name] = Path(path)
-    return found
-
-
 @click.command(help=__doc__, context_settings={"max_content_width": 110})
 @click.argument("folder", type=click.Path(path_type=Path), metavar="ALIGNED_FOLDER")
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Output folder.")
-@click.option("--weights", "weights_folder", type=click.Path(exists=True, file_okay=False),
-              help="As for project.py.  [default: embedded bundle]")  # fmt: skip
-@click.option("--encoder", "encoders", multiple=True, metavar="METHOD=FILE", callback=pairs,
-              help="Add psp, e4e or restyle with an encoder trained for g_rendering; may be repeated.")  # fmt: skip
-@click.option("--results", multiple=True, metavar="NAME=FOLDER", callback=pairs,
-              help="Add what another tool made of the same inputs (compare/systems.py); may be repeated.")  # fmt: skip
+@click.option(
+    "--weights",
+    "weights_folder",
+    type=click.Path(exists=True, file_okay=False),
+    help="As for project.py.  [default: embedded bundle]",
+)
+@click.option(
+    "--encoder",
+    "encoders",
+    multiple=True,
+    metavar="METHOD=FILE",
+    callback=named_paths,
+    help="Add psp, e4e or restyle with an encoder trained for g_rendering; may be repeated.",
+)
+@click.option(
+    "--results",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    callback=named_paths,
+    help="Add what another tool made of the same inputs (compare/systems.py); may be repeated.",
+)
 @click.option("--count", default=4, show_default=True, type=click.IntRange(1), help="Inputs, evenly spread.")
 @click.option("--steps", default=25, show_default=True, type=click.IntRange(1), help="Of every optimisation.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
@@ -55,7 +60,7 @@ def main(folder, out, weights_folder, encoders, results, count, steps, device):
 
     import weights
     from alignment.evenly import evenly
-    from compare.inversions import aligned_pictures, invert_folder
+    from compare.inversions import Inverter, aligned_pictures, invert_folder
     from compare.systems import read_system
     from machine.device import pick_device
     from pipeline import load_bundle
@@ -89,17 +94,8 @@ def main(folder, out, weights_folder, encoders, results, count, steps, device):
         checkpoint = used | ({"encoder": used_encoders[method]} if method in encoders else {})
         taken = METHODS[method].steps if method in encoders else steps
         with tqdm(total=len(pictures) * taken, unit="step", desc=method, mininterval=often) as bar:
-            entries = invert_folder(
-                method,
-                pictures,
-                out / method,
-                bundle.g_rendering,
-                network,
-                checkpoint,
-                steps=taken,
-                draw=bundle.g_real,
-                bar=bar,
-            )
+            inverter = Inverter(method, bundle.g_rendering, network, checkpoint, taken, draw=bundle.g_real)
+            entries = invert_folder(inverter, pictures, out / method, bar)
         made[method] = {entry["output"]: entry for entry in entries}
         for entry in entries:
             if "error" in entry:  # a full disk, say: a mean over fewer inputs would not compare

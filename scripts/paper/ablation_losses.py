@@ -74,7 +74,11 @@ def train(config, out, assignments, processes, kimg):
     if processes > 1:
         launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
     sets = [part for assignment in assignments for part in ("--set", assignment)]
-    subprocess.run([*launcher, ROOT / "train.py", config, "--out", out, *sets], check=True)
+    done = subprocess.run([*launcher, ROOT / "train.py", config, "--out", out, *sets])
+    if done.returncode:
+        raise click.ClickException(
+            f"{out}: its training ended with exit code {done.returncode}; see what it said above"
+        )
     return snapshot
 
 
@@ -101,8 +105,10 @@ def measure(settings, snapshots, count, device):
     extractor = load_sketch_extractor(s.sketch_weights_file).to(device)
     pictures = Pictures(training_names(s.data, s.exclude), s.resolution)
     chosen = evenly(range(len(pictures)), 4 * count)
-    real = [pooled_features(embedded, pictures[chosen[i : i + PORTION]].to(device).float() / 127.5 - 1).cpu()
-            for i in range(0, len(chosen), PORTION)]  # fmt: skip
+    real = [
+        pooled_features(embedded, pictures[chosen[i : i + PORTION]].to(device).float() / 127.5 - 1).cpu()
+        for i in range(0, len(chosen), PORTION)
+    ]
     z = torch.randn([count, g_real.z_dim], generator=torch.Generator().manual_seed(SEED)).to(device)
 
     results = {name: {column: [] for column in COLUMNS} for name in generators}
@@ -116,8 +122,9 @@ def measure(settings, snapshots, count, device):
                 y = G.synthesis(w_plus, noise_mode="const")
                 rows[name] += list(to_pixels(y))
                 values = results[name]
-                values["identity"] += [identity_distance(embedding(p), face) for p, face in
-                                       zip(to_pixels(y), faces, strict=True)]  # fmt: skip
+                values["identity"] += [
+                    identity_distance(embedding(p), face) for p, face in zip(to_pixels(y), faces, strict=True)
+                ]
                 values["rendered"].append(pooled_features(embedded, y).cpu())
                 for a, b in zip(x.split(1), y.split(1), strict=True):
                     sketch = sketch_loss(extractor, a, b, s.sketch)

@@ -5,16 +5,18 @@ picture is known, so closeness can be measured.
     python scripts/paper/benchmark_paired.py --data ../shared/avatars --out runs/paired
     python scripts/paper/benchmark_paired.py --data ../shared/avatars --out runs/paired --results e4e=their/results
 
-Methods: ours, direct and guided inversion, ours and direct with pivotal tuning (project.py's default), the input as
-it is and, with --ablation, g_rendering fine-tuned without the identity losses (compare/paired/methods.py). Row `truth`
-is the true pictures, `real look` the same people's photo look under other lights. The measures are described in
-compare/paired/measures.py. Writes OUT/methods/NAME/ID.png, table.md, table.csv, results.json, intervals.png,
-differences.png and sheet.png; the same command again makes what is missing.
+Methods: the pipeline as project.py runs it, with the picture's detail and without; ours, direct and guided inversion,
+ours and direct with pivotal tuning; the input as it is; and, with --ablation, g_rendering fine-tuned without the
+identity losses (compare/paired/methods.py). Row `truth` is the true pictures, `real look` the same people's photo look
+under other lights. The measures are described in compare/paired/measures.py. Writes OUT/methods/NAME/ID.png, table.md,
+table.csv, results.json, intervals.png, differences.png and sheet.png; the same command again makes what is missing.
 """
 
 from pathlib import Path
 
 import click
+
+from compare.arguments import named_paths
 
 
 @click.command(help=__doc__)
@@ -23,7 +25,13 @@ import click
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
 @click.option("--ablation", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Output folder of "
               "scripts/paper/ablation_losses.py.")  # fmt: skip
-@click.option("--results", multiple=True, metavar="NAME=FOLDER", help="Results of another system, ID.png each.")
+@click.option(
+    "--results",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    callback=named_paths,
+    help="Results of another system, ID.png each.",
+)
 @click.option("--count", type=click.IntRange(2), help="How many evaluation identities, evenly spread.  [default: all]")
 @click.option("--steps", default=500, show_default=True, type=click.IntRange(1))
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
@@ -31,11 +39,10 @@ import click
 def main(data, out, folder, ablation, results, count, steps, batch, device):
     import weights
     from compare.paired.data import evaluation_portraits
-    from compare.paired.measures import REFERENCES
     from compare.paired.methods import (
         ABLATIONS,
         ablation_methods,
-        foreign_folders,
+        finished_methods,
         framework_methods,
         tuned_methods,
         untouched,
@@ -47,19 +54,18 @@ def main(data, out, folder, ablation, results, count, steps, batch, device):
     try:
         bundle = load_bundle(folder, pick_device(device))
         portraits = evaluation_portraits(data, bundle.g_real.img_resolution, count)
-        methods = framework_methods(bundle, steps) + tuned_methods(bundle)
+        methods = finished_methods(bundle) + framework_methods(bundle, steps) + tuned_methods(bundle)
         methods += ablation_methods(bundle, steps, ablation) if ablation else []
         methods.append(untouched())
         absent = [name for name in ABLATIONS if name not in {method.name for method in methods}]
         if absent:
             click.echo(f"rows left out: {', '.join(absent)}; {f'not in {ablation}' if ablation else 'no --ablation'}")
-        foreign = foreign_folders(results, [*(method.name for method in methods), *REFERENCES])
         caption = (
             f"{len(portraits.names)} evaluation identities at {portraits.inputs.shape[1]} pixels, {steps} steps: "
             "closeness to the true picture, mean and 95 % bootstrap interval; rows with a minus are paired "
             "differences. Smaller is better, but for authenticity."
         )
-        table, notes = compare(methods, foreign, bundle, portraits, out, out, caption, batch, data=data)
+        table, notes = compare(methods, results, bundle, portraits, out, out, caption, batch)
     except (weights.WeightsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo("\n".join([table, *notes, f"look at {out / 'sheet.png'}"]))

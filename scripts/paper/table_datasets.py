@@ -21,6 +21,8 @@ from pathlib import Path
 
 import click
 
+from compare.arguments import named_paths
+
 VGG, EMBEDDED = "LPIPS (VGG-16)", "LPIPS (embedded)"
 PUBLISHED = {  # Table 3 of the paper (2 of its first version), 150 pairs at 1024x1024
     "DRFHQ (Ours)": {VGG: 0.135, "L2": 0.048},
@@ -55,8 +57,14 @@ class Pairs:
 @click.command(help=__doc__)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--g-real", type=click.Path(path_type=Path), help="[default: the embedded one]")
-@click.option("--generator", "generators", multiple=True, metavar="NAME=FILE", help="A row; may be given several times."
-              "  [default: the embedded g_rendering]")  # fmt: skip
+@click.option(
+    "--generator",
+    "generators",
+    multiple=True,
+    metavar="NAME=FILE",
+    callback=named_paths,
+    help="A row; may be given several times.  [default: the embedded g_rendering]",
+)
 @click.option("--portraits", type=click.Path(path_type=Path), help="Folder or zip of rendered FFHQ crops.")
 @click.option("--steps", default=500, show_default=True, type=click.IntRange(1), help="Of Eq. 4, for --portraits.")
 @click.option("--pairs", "count", default=150, show_default=True, type=click.IntRange(1))

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import click
 
+from compare.arguments import named_paths
+
 RESAMPLES = {"feature distance (embedded)": 200, "FID": 40}  # for the interval; FID's 2048 dimensions take seconds
 PUBLISHED_COLUMNS = ("FID to the rendered set", "FID to the real set", "identity similarity (CurricularFace)")
 PUBLISHED = {  # Tables 1 (FID, 50k pictures) and 2 (identity, 2k pictures) of the paper; 1 of its first version
@@ -34,8 +36,14 @@ PUBLISHED = {  # Tables 1 (FID, 50k pictures) and 2 (identity, 2k pictures) of t
 @click.option("--real", required=True, type=click.Path(path_type=Path), help="Folder or zip: what g_real learned from.")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--g-real", type=click.Path(path_type=Path), help="[default: the embedded one]")
-@click.option("--generator", "generators", multiple=True, metavar="NAME=FILE", help="A row; may be given several times."
-              "  [default: the embedded g_rendering]")  # fmt: skip
+@click.option(
+    "--generator",
+    "generators",
+    multiple=True,
+    metavar="NAME=FILE",
+    callback=named_paths,
+    help="A row; may be given several times.  [default: the embedded g_rendering]",
+)
 @click.option("--pictures", "count", default=512, show_default=True, type=click.IntRange(2), help="Drawn by each.")
 @click.option(
     "--identities", default=64, show_default=True, type=click.IntRange(1), help="Of these, compared as faces."

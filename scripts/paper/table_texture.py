@@ -13,13 +13,20 @@ A case that is already in the numbers with the same schedule is not done again.
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 VIEWS = ((-35, 0), (35, 0), (0, 20))  # degrees to the right, up, from the picture's own view
-COLUMNS = {"visible": "seen", "unseen": "unseen", "unseen_skin": "unseen skin", "lpips": "LPIPS, new views",
-           "views": "new views", "seconds": "seconds"}  # fmt: skip
+COLUMNS = {
+    "visible": "seen",
+    "unseen": "unseen",
+    "unseen_skin": "unseen skin",
+    "lpips": "LPIPS, new views",
+    "views": "new views",
+    "seconds": "seconds",
+}
 SCALP = 7  # of regions.png; lies under hair
 
 
@@ -37,19 +44,20 @@ def main(data, cases, rounds, iterations, out, pictures, device):
     from losses.perceptual import load_perceptual
     from machine.device import pick_device
     from postprocess.parsing import load_parser
+    from texture import TextureSchedule
     from weights.files import written_atomically
 
     device = pick_device(device)
     network = load_perceptual().to(device, memory_format=torch.channels_last)
     parser = load_parser().to(device)
-    schedule = {"rounds": rounds, "iterations": iterations}
+    schedule = asdict(TextureSchedule(rounds, iterations))
     numbers = out / f"texture-{device}.json"
     known = json.loads(numbers.read_text()) if numbers.is_file() else {}
     results = known["cases"] if known.get("schedule") == schedule else {}
     for folder in sorted(p for p in data.iterdir() if (p / "head.obj").is_file()):
         if folder.name in results or (cases and folder.name not in cases):
             continue
-        results[folder.name] = measure(folder, network, parser, rounds, iterations, pictures)
+        results[folder.name] = measure(folder, network, parser, TextureSchedule(rounds, iterations), pictures)
         results = dict(sorted(results.items()))
         with written_atomically(numbers) as unfinished:
             unfinished.write_text(json.dumps({"schedule": schedule, "cases": results}, indent=1))
@@ -59,33 +67,31 @@ def main(data, cases, rounds, iterations, out, pictures, device):
     click.echo(make_table(results, schedule))
 
 
-def measure(folder, network, parser, rounds, iterations, pictures):
+def measure(folder, network, parser, schedule, pictures):
     """{method: {number: value}} of one case. The true texture is read after all methods are done."""
     import numpy as np
     from tqdm import tqdm
 
     from alignment import read_picture, write_png
     from alignment.sheet import contact_sheet
-    from texture import read_camera, read_mesh, refine
+    from texture import Scene, read_camera, read_mesh, refine
+    from texture.pyramid import scales
     from texture.rasterize import render_picture
-    from texture.refine import scales
     from texture.skin import skin_mask
 
     mesh, camera = read_mesh(folder / "head.obj"), read_camera(folder / "camera.json")
     picture = read_picture(folder / "photo.png").pixels
     initial = read_picture(folder / "texture_initial.png").pixels
-    mask = skin_mask(picture, parser)
-    steps = rounds * len(scales(initial.shape[:2])) * iterations
-    bar = tqdm(total=steps, desc=folder.name, unit="step", dynamic_ncols=True)
+    scene = Scene(mesh, initial, picture, camera, skin_mask(picture, parser))
+    steps = schedule.rounds * len(scales(initial.shape[:2])) * schedule.iterations
     started = time.perf_counter()
-    refined = refine(mesh, initial, picture, camera, network, mask=mask, rounds=rounds, iterations=iterations,
-                     on_step=lambda losses: bar.update())  # fmt: skip
-    bar.close()
+    with tqdm(total=steps, desc=folder.name, unit="step", dynamic_ncols=True) as bar:
+        refined = refine(scene, network, schedule, on_step=lambda losses: bar.update())
     seconds = time.perf_counter() - started
     textures = {
         "initial": initial,
         "pasted": np.where(refined.visible[..., None], refined.sampled, initial),
-        "rendering L1 alone": rendering_alone(mesh, initial, picture, camera, mask, rounds, iterations),
+        "rendering L1 alone": rendering_alone(scene, schedule),
         "first guess": refined.start,
         "refined": refined.texture,
     }
@@ -93,8 +99,8 @@ def measure(folder, network, parser, rounds, iterations, pictures):
     true = read_picture(folder / "texture_true.png").pixels
     regions = np.asarray(read_picture_indices(folder / "regions.png"))
     seen = read_picture(folder / "visible.png").pixels[..., 0] > 127
-    areas = {"visible": seen & (regions > 0), "unseen": ~seen & (regions > 0),
-             "unseen_skin": ~seen & (regions > 0) & (regions != SCALP)}  # fmt: skip
+    used = regions > 0
+    areas = {"visible": seen & used, "unseen": ~seen & used, "unseen_skin": ~seen & used & (regions != SCALP)}
     views = [camera.turned(mesh.vertices.mean(0), right=right, up=up) for right, up in VIEWS]
     truths = [render_picture(mesh, view, true) for view in views]
     scores, rows = {}, []
@@ -115,24 +121,26 @@ def measure(folder, network, parser, rounds, iterations, pictures):
     return scores
 
 
-def rendering_alone(mesh, initial, picture, camera, mask, rounds, iterations):
+def rendering_alone(scene, schedule):
     """The baseline: gradient descent on the rendering's L1 alone, from the initial texture. uint8 [H, W, 3]."""
+    import numpy as np
     import torch
 
     from texture import unwrap, view_of
+    from texture.pyramid import resize, scaled, stages
     from texture.rasterize import render
-    from texture.refine import EROSION, descend, resize, scaled, shrink, stages, to_pixels, to_tensor
+    from texture.refine import EROSION, descend, shrink, to_levels, to_tensor
 
-    size = initial.shape[:2]
-    pixels = unwrap(mesh, camera, picture, size, mask).pixels
-    view = view_of(mesh, camera, mask=shrink(pixels, EROSION * max(picture.shape[:2])))
-    target = to_tensor(picture, "cpu")[0][:, torch.from_numpy(view.inside)]
-    result = to_tensor(initial, "cpu")
-    for _, scale in stages(size, rounds):
+    size = scene.texture.shape[:2]
+    pixels = unwrap(scene.mesh, scene.camera, scene.picture, size, scene.mask).pixels
+    view = view_of(scene.mesh, scene.camera, mask=shrink(pixels, EROSION * max(scene.picture.shape[:2])))
+    target = to_tensor(scene.picture, "cpu")[0][:, torch.from_numpy(view.inside)]
+    result = to_tensor(scene.texture, "cpu")
+    for _, scale in stages(size, schedule.rounds):
         before = resize(result, scaled(size, scale))
-        after = descend(before, lambda texture: (render(texture, view) - target).abs().mean(), iterations)
+        after = descend(before, lambda texture: (render(texture, view) - target).abs().mean(), schedule.iterations)
         result = result + resize(after - before, size)
-    return to_pixels(result)
+    return to_levels(result).round().clip(0, 255).astype(np.uint8)
 
 
 def lpips(network, a, b):
@@ -167,8 +175,8 @@ def make_table(results, schedule):
     ]
     for case, methods in results.items():
         for method, scores in methods.items():
-            cells = [f"{scores[key]:{'.4f' if key == 'lpips' else '.0f' if key == 'seconds' else '.2f'}}"
-                     if key in scores else "" for key in COLUMNS]  # fmt: skip
+            digits = {"lpips": 4, "seconds": 0}
+            cells = [f"{scores[key]:.{digits.get(key, 2)}f}" if key in scores else "" for key in COLUMNS]
             lines.append(f"| {case} | {method} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

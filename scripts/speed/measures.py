@@ -72,6 +72,7 @@ def measure_training(variant, resolution, batch, repeats, device, dtype):
     widths = dict(channel_base=2048, channel_max=128, num_fp16_res=half, conv_clamp=256 if half else None)
     sizes = dict(resolution=resolution, z_dim=128, w_dim=128, mapping_layers=4)
     losses = dict(sketch_size=resolution, sketch_weight=1e-5, color_size=resolution, color_kernel=7, color_sigma=5)
+    losses |= dict(num_fp16_res=half)
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
         G = Generator(128, 0, 128, resolution, 3, {"num_layers": 4}, widths)
         D = Discriminator(0, resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})

@@ -32,14 +32,15 @@ COLUMNS = ("steps", "seconds a portrait", "share of paper's time", "LPIPS", "to 
 def main(data, out, folder, steps, rates, count, device):
     import numpy as np
     import torch
-    from PIL import Image
     from tqdm import tqdm
 
     import weights
     from alignment.tensors import to_pixels, to_tensor
     from compare.intervals import number
+    from compare.paired.data import read_results, stems
     from compare.tables import write_table
     from inversion import Schedule, invert, regenerate
+    from losses.resize import comparable
     from machine.device import pick_device
     from metrics.identity import embedding, identity_distance
     from pipeline import load_bundle
@@ -47,11 +48,10 @@ def main(data, out, folder, steps, rates, count, device):
 
     bundle = load_bundle(folder, pick_device(device))
     size = bundle.g_rendering.img_resolution
-    names = sorted(path.stem for path in (data / "matched").iterdir())[1::24][:count]
+    names = stems(data / "matched")[1::24][:count]
 
     def read(look):
-        images = [Image.open(data / look / f"{name}.jpg").convert("RGB") for name in names]
-        return np.stack([np.asarray(im.reduce(im.width // size) if im.width > size else im) for im in images])
+        return read_results(data / look, names, size)
 
     targets = to_tensor(read("rendered"), bundle.device)
     people = [embedding(pixels) for pixels in read("matched")]
@@ -64,13 +64,11 @@ def main(data, out, folder, steps, rates, count, device):
         found = {"seconds": [], "LPIPS": [], "to the person (dlib)": []}
         for target, person in zip(targets.split(1), people, strict=True):
             started = time.perf_counter()
-            inversion = invert(
-                bundle.g_rendering, target, bundle.perceptual, schedule, on_step=lambda *_: bar.update()
-            )
+            inversion = invert(bundle.g_rendering, target, bundle.perceptual, schedule, on_step=lambda *_: bar.update())
             (portrait,) = to_pixels(regenerate(bundle.g_real, inversion, bundle.g_rendering))
             found["seconds"].append(time.perf_counter() - started)
             with torch.no_grad():
-                found["LPIPS"].append(bundle.perceptual(target, inversion.image).item())
+                found["LPIPS"].append(bundle.perceptual(comparable(target), comparable(inversion.image)).item())
             found["to the person (dlib)"].append(identity_distance(embedding(portrait), person))
         values[name] = found
         seconds = float(np.mean(found["seconds"]))
@@ -91,22 +89,17 @@ def main(data, out, folder, steps, rates, count, device):
 
 def draw(path, rows, caption):
     """LPIPS and distance to the person over the time of each schedule."""
-    import matplotlib
+    from compare.plots import drawing
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4))
-    for column, axes in zip(COLUMNS[3:], panels, strict=True):
-        for name, row in rows.items():
-            x, y = row["seconds a portrait"], row[column]
-            axes.errorbar(x, y.mean, [[y.mean - y.low], [y.high - y.mean]], fmt="s" if "preset" in name else "o",
-                          capsize=3, label=name)  # fmt: skip
-        axes.set(xlabel="seconds a portrait", ylabel=column)
-    panels[1].legend(fontsize=7)
-    figure.suptitle(caption, fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    with drawing(path, 1, 2, figsize=(10, 4)) as (figure, [panels]):
+        for column, axes in zip(COLUMNS[3:], panels, strict=True):
+            for name, row in rows.items():
+                x, y = row["seconds a portrait"], row[column]
+                reach, shape = [[y.mean - y.low], [y.high - y.mean]], "s" if "preset" in name else "o"
+                axes.errorbar(x, y.mean, reach, fmt=shape, capsize=3, label=name)
+            axes.set(xlabel="seconds a portrait", ylabel=column)
+        panels[1].legend(fontsize=7)
+        figure.suptitle(caption, fontsize=8)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ COLUMNS = ("change of the input", "change of the result", "excess", "LPIPS (inve
 def main(inputs, out, folder, blend, preset, steps, device):
     from compare.intervals import number
     from compare.tables import write_table
-    from jobs.folder import Options, run
+    from jobs.folder import Options, check_writable, run
     from jobs.inputs import find_pictures, natural_order
     from jobs.sequence import measure_flicker
     from machine.device import pick_device
@@ -40,6 +40,7 @@ def main(inputs, out, folder, blend, preset, steps, device):
     reports = {}
     for name in ("separate", "sequence"):
         options = Options(settings, preset, faces="largest", sequence=name == "sequence")
+        check_writable(out / name)
         run(pictures, out / name, bundle, options)  # where some frames could not be used, the report says which
         reports[name] = json.loads((out / name / "report.json").read_text())
 
@@ -51,8 +52,12 @@ def main(inputs, out, folder, blend, preset, steps, device):
             raise click.ClickException(f"{out / name}: no two neighbouring frames show the face")
         faces = [entry["faces"][0] for entry in report["pictures"] if "error" not in entry]
         excess = [a - b for a, b in zip(measured["result"], measured["input"], strict=True)]
-        numbers = (measured["input"], measured["result"], excess, *([face[key] for face in faces]
-                   for key in ("lpips", "identity", "seconds")))  # fmt: skip
+        numbers = (
+            measured["input"],
+            measured["result"],
+            excess,
+            *([face[key] for face in faces] for key in ("lpips", "identity", "seconds")),
+        )
         rows[name] = dict(zip(COLUMNS, map(number, numbers), strict=True))
         values[name] = {"flicker": measured, "settings": report["settings"]}
     used = {name: file["sha256"] for name, file in reports["sequence"]["weights"].items()}

@@ -268,8 +268,15 @@ def main(data, out, folder, count, device):
     )
     facts = {"names": portraits.names, "schedules": SCHEDULES, "values": values, "weights": used}
     click.echo(write_table(out, caption, ("steps", *COLUMNS), rows, facts))
-    columns = ("input", "the default before: Eq. 5", "d = 1", "affine maps from G to R, 1.5 pixels",
-               "Oklab, the picture's light (chosen)", "chosen, s = 1.2", "truth")  # fmt: skip
+    columns = (
+        "input",
+        "the default before: Eq. 5",
+        "d = 1",
+        "affine maps from G to R, 1.5 pixels",
+        "Oklab, the picture's light (chosen)",
+        "chosen, s = 1.2",
+        "truth",
+    )
     write_png(out / "sheet.png", contact_sheet([[(c, shown[c][i]) for c in columns] for i in range(count)], tile=192))
 
 

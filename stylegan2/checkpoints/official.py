@@ -14,7 +14,7 @@ from ..generator import Generator, MappingNetwork, SynthesisBlock, SynthesisLaye
 from .safe_pickle import CheckpointError, PersistentObject, load_pickle, state_dict
 
 CLASSES = {"G": Generator, "G_ema": Generator, "D": Discriminator}
-TRAINING_ONLY = {"freeze_layers", "fused_modconv_default"}  # they change no weight and no picture
+TRAINING_ONLY = {"freeze_layers", "fused_modconv_default", "fp16_channels_last"}  # they change no weight and no picture
 # arguments of single layers that the networks work out themselves: no checkpoint gives them
 MADE_HERE = {"in_channels", "out_channels", "resolution", "is_last", "use_half", "num_ws"}
 

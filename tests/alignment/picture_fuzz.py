@@ -1,5 +1,5 @@
-"""Damaged picture files, made from small seeds by a generator of random numbers: bits flipped, parts cut, doubled, moved
-or overwritten with telling values. Read and written again, each may only end as a picture or in one PictureError.
+"""Damaged picture files, made from small seeds by a generator of random numbers: bits flipped, parts cut, doubled,
+moved or overwritten with telling values. Read and written again, each may only end as a picture or in one PictureError.
 
     PYTHONPATH=. python tests/alignment/picture_fuzz.py 5000 7     # how many, first seed
 """
@@ -53,14 +53,22 @@ def seeds():
     save("two.tiff", rgb.convert("1"), compression="group4")
     save("palette.tiff", rgb.quantize(16))
     made["deep.tiff"] = tiff_bytes(flat.astype(np.uint16) * 257, {305: "made here"}, alpha=True)
-    made["float.tiff"] = tiff_bytes(flat[..., :3].astype(np.float32) / 255, {}, alpha=False, beside=flat[..., 3:] / np.float32(9))
+    made["float.tiff"] = tiff_bytes(
+        flat[..., :3].astype(np.float32) / 255, {}, alpha=False, beside=flat[..., 3:] / np.float32(9)
+    )
     save("rgb.webp", rgb, lossless=True, **common)
     save("lossy.webp", rgba, quality=50)
     save("film.webp", rgb, save_all=True, append_images=[rgb.rotate(90), rgb.rotate(180)])
     save("rgb.bmp", rgb)
     save("palette.bmp", rgb.quantize(16))
     save("film.gif", rgb.quantize(16), save_all=True, append_images=[rgb.rotate(90).quantize(16)], transparency=2)
-    for name, form in (("rgb.jp2", "jpeg2000"), ("rgb.avif", "avif"), ("rgb.tga", "tga"), ("rgb.ppm", "ppm"), ("rgb.qoi", "qoi")):
+    for name, form in (
+        ("rgb.jp2", "jpeg2000"),
+        ("rgb.avif", "avif"),
+        ("rgb.tga", "tga"),
+        ("rgb.ppm", "ppm"),
+        ("rgb.qoi", "qoi"),
+    ):
         file = io.BytesIO()
         rgb.save(file, form)
         made[name] = file.getvalue()
@@ -122,7 +130,9 @@ def trial(name, data, folder):
         picture = read_picture(path)
     except PictureError as error:
         message = str(error)
-        assert message.startswith(f"{path}: ") and "; " in message and message.isprintable() and len(message) < 600, message
+        assert message.startswith(f"{path}: ") and "; " in message and message.isprintable() and len(message) < 600, (
+            message
+        )
         return "refused"
     assert picture.pixels.dtype == np.uint8 and picture.pixels.flags.writeable and picture.pixels.flags.c_contiguous
     assert all(note.isprintable() for note in picture.notes), picture.notes
@@ -132,9 +142,9 @@ def trial(name, data, folder):
     again = read_picture(written)
     assert again.pixels.shape == picture.pixels.shape, "another size"
     if written.suffix not in (".jpg", ".jpeg"):
-        off = np.abs(again.pixels.astype(int) - picture.pixels)
-        off[5, 5] = 0
-        assert off.max() == 0, "other pixels beside the one that was changed"
+        differ = (again.pixels != picture.pixels).any(axis=2)
+        differ[5, 5] = False
+        assert not differ.any(), "other pixels beside the one that was changed"
     return "read"
 
 
@@ -146,13 +156,13 @@ def run(count, first=0, longest=10.0):
             rng = random.Random(seed)
             name, data = rng.choice(material)
             data = damaged(data, rng)
-            started = time.monotonic()
+            started = time.process_time()  # nothing here waits, and other programs may be busy
             try:
                 outcome = trial(name, data, folder)
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
             except Exception as error:
                 wrong.append((name, seed, f"{type(error).__name__}: {error}"[:300]))
-            taken = time.monotonic() - started
+            taken = time.process_time() - started
             slowest = max(slowest, taken)
             if taken > longest:
                 wrong.append((name, seed, f"{taken:.1f} s"))

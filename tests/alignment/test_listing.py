@@ -34,7 +34,17 @@ def test_formats_off_the_list_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["._a.png", "x/._a.png", "__MACOSX/a.png", "x/__MACOSX/y/a.png", "Thumbs.db", ".DS_Store", ".cache/a.png", "@eaDir/a.png"]
+    "name",
+    [
+        "._a.png",
+        "x/._a.png",
+        "__MACOSX/a.png",
+        "x/__MACOSX/y/a.png",
+        "Thumbs.db",
+        ".DS_Store",
+        ".cache/a.png",
+        "@eaDir/a.png",
+    ],
 )
 def test_litter_of_systems_is_passed_over_in_silence(name):
     assert is_litter(name) and sort_names([name]) == ([], [])
@@ -87,9 +97,8 @@ def test_an_eps_called_png_goes_to_no_interpreter(tmp_path, monkeypatch):
 
 
 def test_numbers_in_names():
-    assert [frame_number(name) for name in ("shot2_0017.png", "a/007.png", "a.0042.exr.png", "face.png", "x9/face.png")] == [
-        17, 7, 42, None, None,
-    ]  # fmt: skip
+    frames = {"shot2_0017.png": 17, "a/007.png": 7, "a.0042.exr.png": 42, "face.png": None, "x9/face.png": None}
+    assert {name: frame_number(name) for name in frames} == frames
     assert frame_number("9" * 400 + ".png") is None and frame_number("v2-frame10.jpg") == 10
     names = ["f10.png", "f2.png", "f1.png", "a.png", "10.png", "9.png", "²5.png"]
     assert sorted(names, key=natural_key) == ["9.png", "10.png", "a.png", "f1.png", "f2.png", "f10.png", "²5.png"]

@@ -11,10 +11,10 @@ from alignment.names import DEVICES, LONGEST, folded, is_reserved, output_names,
 from alignment.text import shown
 
 ODD = [
-    "", ".", "..", "...", " ", "a/b", "a\\b", "../../x", "C:evil", "a\0b", "a\nb", "a\x1b[31mb", "con", "CON.old", "nul ",
-    "com1", "COM¹", "lpt9.x", "report", "Report", "report.json", "REPORT.JSON", "results.html", "sheet", "preview",
-    "texture", "x.lock", "trailing.", "trailing ", " leading", "-rf", "~", ".hidden", "x" * 5000, "名" * 300, "\udce9t\udce9",
-    "\u202egnp.exe", "zero\u200bwidth", "\ufeffbom", "?*<>|", "\ud800", "e\u0301", "\u1e9e", "ﬁ",
+    "", ".", "..", "...", " ", "a/b", "a\\b", "../../x", "C:evil", "a\0b", "a\nb", "a\x1b[31mb", "con", "CON.old",
+    "nul ", "com1", "COM¹", "lpt9.x", "report", "Report", "report.json", "REPORT.JSON", "results.html", "sheet",
+    "preview", "texture", "x.lock", "trailing.", "trailing ", " leading", "-rf", "~", ".hidden", "x" * 5000, "名" * 300,
+    "\udce9t\udce9", "\u202egnp.exe", "zero\u200bwidth", "\ufeffbom", "?*<>|", "\ud800", "e\u0301", "\u1e9e", "ﬁ",
 ]  # fmt: skip
 
 
@@ -30,7 +30,9 @@ def test_safe_names_are_safe(name, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [safe]
 
 
-@pytest.mark.parametrize("name", ["a", "IMG_0001", "photo (1)", "über.straße", "名前", "frame.0017", "a-b_c", "çà et là", "reports"])
+@pytest.mark.parametrize(
+    "name", ["a", "IMG_0001", "photo (1)", "über.straße", "名前", "frame.0017", "a-b_c", "çà et là", "reports"]
+)
 def test_usual_names_stay(name):
     assert safe_name(name) == name and shown(name) == name
 

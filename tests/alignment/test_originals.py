@@ -222,7 +222,13 @@ def test_exif_over_64_kib_is_trimmed_with_a_note(tmp_path):
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\xff\xff\xff\x7f\0\0\0\0"],
+    [
+        b"",
+        b"II*\0",
+        b"II*\0\xff\xff\xff\xff",
+        b"MM\0*\0\0\0\x08\xff\xff",
+        b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\xff\xff\xff\x7f\0\0\0\0",
+    ],
 )
 def test_broken_exif(tmp_path, payload):
     survives(jpeg(tmp_path, [(0xE1, b"Exif\0\0" + payload)]), tmp_path)
@@ -270,7 +276,14 @@ def test_png_chunks_with_a_bad_checksum_or_behind_the_end_are_left_behind(tmp_pa
 
 
 def test_jpeg_comments_and_resolutions_of_any_kind(tmp_path):
-    path = jpeg(tmp_path, [(0xFE, bytes(range(256)) * 200), (0xE0, b"JFIF\0\1\2\1\0\0\0\0\0\0"), (0xED, b"Photoshop 3.0\0" + b"8BIM" * 9)])
+    path = jpeg(
+        tmp_path,
+        [
+            (0xFE, bytes(range(256)) * 200),
+            (0xE0, b"JFIF\0\1\2\1\0\0\0\0\0\0"),
+            (0xED, b"Photoshop 3.0\0" + b"8BIM" * 9),
+        ],
+    )
     survives(path, tmp_path)
 
 

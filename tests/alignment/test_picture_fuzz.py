@@ -1,10 +1,22 @@
 """No damaged file ends in anything but a picture or a PictureError; and those that once did."""
 
+import struct
+
 import numpy as np
 import pytest
 from picture_fuzz import damaged, run, seeds, trial
 
-from alignment import PictureError, formats, open_image, pictures, read_picture
+from alignment import (
+    Original,
+    PictureError,
+    formats,
+    open_image,
+    originals,
+    pictures,
+    read_picture,
+    tiff,
+    write_original,
+)
 
 
 @pytest.mark.filterwarnings("ignore")  # of Pillow, which pytest shows whatever the program does
@@ -76,3 +88,28 @@ def test_only_the_header_is_read_to_know_the_size(tmp_path):
     with (tmp_path / "a.png").open("rb") as file, pytest.raises(PictureError):
         open_image(tmp_path / "a.png", file)
     assert damaged(b"x" * 100, __import__("random").Random(0)) != b"x" * 100
+
+
+def test_an_animation_on_a_canvas_wider_than_webp_writes(tmp_path):
+    """Found by damage: the canvas of an animation may have 2^24 pixels a side, a written picture 16383."""
+    samples = np.zeros((32, 16384, 3), np.uint8)
+    changed, notes = originals.sound(Original(samples, ".webp", {}, {"lossless": True, "exact": True}))
+    assert changed.suffix == ".png" and "becomes a PNG" in notes[0]
+    assert write_original(tmp_path / "a", changed, samples).name == "a.png"
+
+
+@pytest.mark.parametrize("name", ["rgb.tiff", "palette.tiff", "deep.tiff"])
+def test_a_tiff_whose_strips_do_not_cover_it_is_cut_short(tmp_path, name):
+    """Found by damage: a height of a million rows, one strip of 40, and the rest came out black after minutes."""
+    data = bytearray(seeds()[name])
+    directory = tiff.read_directory(bytes(data))
+    rows = directory.get(278, 40)
+    for order in "<>":
+        for kind, code in (("H", 3), ("I", 4)):
+            place = data.find(struct.pack(f"{order}HHI{kind}", 257, code, 1, directory[257]))
+            if place >= 0:
+                struct.pack_into(f"{order}HHII", data, place, 257, 4, 1, 60_000)
+    (tmp_path / "a.tiff").write_bytes(data)
+    assert rows <= 48 and tiff.read_directory(bytes(data))[257] == 60_000
+    with pytest.raises(PictureError, match="strips or tiles are there"):
+        read_picture(tmp_path / "a.tiff")

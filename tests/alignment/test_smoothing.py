@@ -57,3 +57,13 @@ def test_few_frames():
     np.testing.assert_allclose(smooth_quads(far), np.broadcast_to(far[0], far.shape), atol=1e-6)
     with pytest.raises(ValueError, match="in no frame"):
         smooth_quads(far[1:3])
+
+
+def test_a_closed_motion_has_no_ends():
+    """Smoothed from another frame on, the same frames get the same squares."""
+    t = 2 * np.pi * np.arange(16) / 16
+    quads = np.stack([compose([100 + 9 * np.sin(a), 80 + 9 * np.cos(a), 4 + 0.1 * np.sin(a), 0.1]) for a in t])
+    quads += np.random.default_rng(0).normal(0, 0.5, (16, 1, 2))
+    turned = np.roll(smooth_quads(np.roll(quads, 5, axis=0), loop=True), -5, axis=0)
+    np.testing.assert_allclose(smooth_quads(quads, loop=True), turned, atol=1e-9)
+    assert np.abs(smooth_quads(quads) - smooth_quads(quads, loop=True))[[0, -1]].max() > 0.1

@@ -187,14 +187,17 @@ def test_premultiplied_alpha_is_divided_out(tmp_path, dtype):
     np.testing.assert_array_equal(again, stored[..., :3])  # no bit is lost on the way
 
 
-@pytest.mark.parametrize(("channels", "extra", "visible"), [(4, (0,), 3), (5, (2, 0), 4), (6, (0, 2, 0), 4), (2, (0,), 1)])
+@pytest.mark.parametrize(
+    ("channels", "extra", "visible"), [(4, (0,), 3), (5, (2, 0), 4), (6, (0, 2, 0), 4), (2, (0,), 1)]
+)
 def test_channels_without_a_meaning_stay_beside(tmp_path, channels, extra, visible):
     stored = some("u2", channels)
     picture = shown(tmp_path, tiff(stored, extra=extra))
     assert picture.original.samples.shape[2] == visible
     data = (tmp_path / "out.tif").read_bytes()
     again = read_tiff(data, read_directory(data))
-    assert sorted(again.values.reshape(-1, visible).T.tolist() + again.beside.reshape(-1, channels - visible).T.tolist()) == sorted(stored.reshape(-1, channels).T.tolist())  # fmt: skip
+    planes = [again.values[..., c] for c in range(visible)] + [again.beside[..., c] for c in range(channels - visible)]
+    assert sorted(p.tolist() for p in planes) == sorted(stored[..., c].tolist() for c in range(channels))
 
 
 @pytest.mark.parametrize(("white", "values"), [(1, (0, 0.5, 1)), (255, (0, 127.5, 255)), (65535, (0, 32767.5, 65535))])
@@ -249,7 +252,17 @@ def test_numbers_and_channels_beside_are_turned_with_the_picture(tmp_path, orien
 def test_hostile_directories_end_in_one_line(tmp_path):
     stored = some("u2", 3)
     good = tiff(stored, tiles=(32, 16))
-    for tag, value in ((322, 0), (323, 0), (322, 2**31), (324, 2**31), (277, 0), (277, 60000), (258, 7), (284, 9), (257, 0)):
+    for tag, value in (
+        (322, 0),
+        (323, 0),
+        (322, 2**31),
+        (324, 2**31),
+        (277, 0),
+        (277, 60000),
+        (258, 7),
+        (284, 9),
+        (257, 0),
+    ):
         data = bytearray(good)
         place = data.index(struct.pack("<HH", tag, 4), H * W * 6)
         struct.pack_into("<II", data, place + 4, 1, value)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import weights
-from compare.generators import drawn, latents, load_row, load_rows, named_files
+from compare.generators import drawn, latents, load_row, load_rows
 from stylegan2 import Generator, checkpoints
 from weights import WeightsError
 
@@ -16,24 +16,12 @@ def g_real(tmp_path, small_generator):
     return tmp_path / "g_real.safetensors"
 
 
-def test_names_and_files():
-    assert {name: str(path) for name, path in named_files(["a=x.pkl", "b c=d=e.pt"]).items()} == {
-        "a": "x.pkl",
-        "b c": "d=e.pt",
-    }
-    for wrong in ("x.pkl", "=x.pkl", "a="):
-        with pytest.raises(ValueError, match=f"--generator {wrong}: write it as NAME=FILE"):
-            named_files([wrong])
-    with pytest.raises(ValueError, match="the name a is taken by x.pkl"):
-        named_files(["a=x.pkl", "a=y.pkl"])
-
-
 def test_rows_of_the_embedded_bundle():
     rows = load_rows()
     assert list(rows) == ["g_real", "g_rendering"]
     assert rows["g_rendering"].sha256 == weights.sha256(weights.DEMO / "g_rendering.safetensors")
     with pytest.raises(ValueError, match="is --g-real's"):
-        load_rows(None, ["g_real=x.pkl"])
+        load_rows(None, {"g_real": "x.pkl"})
 
 
 def test_latents_are_those_of_the_mapping_network(g_real, small_generator):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from compare.inversions import METHODS, aligned_pictures, invert_folder, read_aligned
+from compare.inversions import METHODS, Inverter, aligned_pictures, invert_folder, read_aligned
 from compare.systems import read_system
 from inversion.encoder import Encoder
 from losses.perceptual import PerceptualNetwork
@@ -48,9 +48,7 @@ def run(networks, folder, out, method="image2stylegan", steps=2, draw=None, chec
     rendering, real, perceptual, encoders = networks
     checkpoint = checkpoint or {"generator": "0" * 64}
     network = encoders.get(method, perceptual)
-    return invert_folder(
-        method, aligned_pictures(folder), out, rendering, network, checkpoint, steps=steps, draw=draw
-    )
+    return invert_folder(Inverter(method, rendering, network, checkpoint, steps, draw), aligned_pictures(folder), out)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -71,9 +69,7 @@ def test_methods_differ_as_their_names_say(networks):
     with torch.no_grad():  # a target that is reached at once
         x = rendering.synthesis(rendering.mapping(torch.zeros([1, 16])), noise_mode="const")
     found = {
-        name: method.invert(
-            rendering, x, encoders.get(name, perceptual), steps=min(method.steps, 3), on_step=None
-        )
+        name: method.invert(rendering, x, encoders.get(name, perceptual), steps=min(method.steps, 3), on_step=None)
         for name, method in METHODS.items()
     }
     spread = {name: float(inversion.w_plus.std(1).max()) for name, inversion in found.items()}
@@ -122,7 +118,7 @@ def test_fewer_pictures_keep_the_others_only_with_the_same_settings(networks, fo
     out, pictures = tmp_path / "out", aligned_pictures(folder)
 
     def some(pictures, steps):
-        invert_folder("image2stylegan", pictures, out, rendering, perceptual, {}, steps=steps)
+        invert_folder(Inverter("image2stylegan", rendering, perceptual, {}, steps), pictures, out)
         return sorted(path.name for path in out.glob("*.png"))
 
     some(pictures, 1)
@@ -172,7 +168,7 @@ def test_folder_of_nothing_or_of_two_alike(folder, tmp_path):
     with pytest.raises(click.ClickException, match="empty: holds no pictures"):
         aligned_pictures(tmp_path / "empty")
     Image.new("RGB", (64, 64)).save(folder / "a.jpg")
-    with pytest.raises(click.ClickException, match="a.jpg: another picture has the same name"):
+    with pytest.raises(click.ClickException, match="a.jpg: its results cannot have its name"):
         aligned_pictures(folder)
     (folder / "a.jpg").rename(folder / "sheet.jpg")
     with pytest.raises(click.ClickException, match="sheet.jpg: its results cannot have its name"):

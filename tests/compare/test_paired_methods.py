@@ -12,7 +12,6 @@ from compare.paired.data import Portraits, evenly, read_results
 from compare.paired.methods import (
     Method,
     ablation_methods,
-    foreign_folders,
     framework_methods,
     identity_settings,
     make,
@@ -114,15 +113,7 @@ def test_an_ablation_of_another_generator_is_refused(tiny_bundle, tmp_path):
         ablation_methods(bundle, 2, tmp_path)
 
 
-def test_foreign_folders(tmp_path):
-    assert foreign_folders([f"theirs={tmp_path}"], ["ours"]) == {"theirs": tmp_path}
-    for text, said in (
-        (f"ours={tmp_path}", "a row ours already"),
-        ("theirs", "NAME=FOLDER"),
-        ("x=none", "no such folder"),
-    ):
-        with pytest.raises(click.ClickException, match=said):
-            foreign_folders([text], ["ours"])
+def test_results_are_named_when_they_cannot_be_used(tmp_path):
     with pytest.raises(click.ClickException, match="b.png: no such picture"):
         read_results(tmp_path, ["b"], 32)
     Image.new("RGB", (40, 30)).save(tmp_path / "b.png")

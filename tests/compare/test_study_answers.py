@@ -74,8 +74,16 @@ def answers_of(participant="P1", chosen="ours ours input ours", passed=True, ste
     answers[-1]["chosen"] = "ours" if passed else "input"
     other = next(method for method in METHODS if method != picks["c"])
     answers.append(answers[2] | {"kind": "repeat", "chosen": picks["c"] if steady else other})
-    return {"format": "lifelike user study 1", "study": "s1", "question": "?", "methods": METHODS, "cases": CASES,
-            "participant": participant, "sets": len(answers), "answers": answers} | changes  # fmt: skip
+    return {
+        "format": "lifelike user study 1",
+        "study": "s1",
+        "question": "?",
+        "methods": METHODS,
+        "cases": CASES,
+        "participant": participant,
+        "sets": len(answers),
+        "answers": answers,
+    } | changes
 
 
 def file_of(folder, name, content):
@@ -106,6 +114,13 @@ def changed(number, **values):
 
 
 BAD = {
+    "no checks": (
+        answers_of(answers=[a for a in answers_of()["answers"] if a["kind"] != "check"], sets=5),
+        "no spoilt",
+    ),
+    "endless": (answers_of(answers=[a | {"seconds": float("nan")} for a in answers_of()["answers"]]), "no time"),
+    "400 digits": (answers_of(answers=[a | {"seconds": 10**400} for a in answers_of()["answers"]]), "changed since"),
+    "a question that is none": (answers_of(question=["?"]), "a name is missing"),
     "empty": ("", "not JSON or cut short"),
     "cut": (json.dumps(answers_of())[:300], "not JSON or cut short"),
     "deep": ("[" * 100_000, "not JSON or cut short"),
@@ -194,3 +209,15 @@ def test_histogram_and_table(tmp_path):
     assert content["excluded"] == ["P9"] and content["cases"]["d"] == {"ours": 2, "input": 2}
     assert content["histogram"][3]["participants"] == 2 and content["histogram"][3]["high"] > 2
     assert content["steady"]["count"] == 4 and list(content["participants"]) == ["P0", "P1", "P2", "P3", "P9"]
+
+
+def test_another_question_is_another_study(tmp_path):
+    """One participant's file cannot say what all were asked, nor put what it likes on the terminal."""
+    files = [file_of(tmp_path, "0.json", answers_of("P\x1b[2J", question="<script>"))]
+    files += [file_of(tmp_path, f"{name}.json", answers_of(name)) for name in "AB"]
+    counted, skipped = read_all(files)
+    assert [p.name for p in counted] == ["A", "B"] and counted[0].question == "?"
+    assert len(skipped) == 1 and "of another study" in skipped[0] and skipped[0].isprintable()
+    again = file_of(tmp_path, "C.json", answers_of("P\x1b[2J"))
+    _, skipped = read_all([again, again])
+    assert "second file of participant P\\x1b[2J" in skipped[0]

@@ -9,10 +9,12 @@ from alignment import Found
 from alignment.smoothing import compose
 from inversion import Schedule
 from jobs import sequence
+from jobs import tracks as tracking
 from jobs.folder import Options
 from jobs.inputs import natural_order
-from jobs.sequence import Sequence, follow, steadied
-from pipeline import Finish, Preset
+from jobs.sequence import Sequence
+from jobs.tracks import follow, joined, steadied
+from pipeline import Finish, Inverted, Preset
 
 
 def face(x, index=0, side=50):
@@ -45,13 +47,13 @@ def test_a_jump_is_another_face():
 
 
 def test_gaps_are_bridged_up_to_a_length():
-    short = [[face(100)]] * 3 + [[]] * sequence.LONGEST_GAP + [[face(100)]] * 3
+    short = [[face(100)]] * 3 + [[]] * tracking.LONGEST_GAP + [[face(100)]] * 3
     (track,) = follow(short)
     faces = steadied([track], len(short))
     assert all(len(frame) == 1 for frame in faces)
     assert faces[3][0].landmarks is None and faces[2][0].landmarks is not None
     np.testing.assert_allclose(faces[3][0].quad, face(100).quad, atol=1e-6)
-    long = [[face(100)]] * 3 + [[]] * (sequence.LONGEST_GAP + 1) + [[face(100)]] * 3
+    long = [[face(100)]] * 3 + [[]] * (tracking.LONGEST_GAP + 1) + [[face(100)]] * 3
     tracks = follow(long)
     assert len(tracks) == 2
     faces = steadied(tracks, len(long))
@@ -65,13 +67,12 @@ def test_a_face_seen_twice_is_a_false_alarm():
     assert len(follow([[face(100)], [face(100)]])) == 1  # unless there is no more to see
 
 
-def test_a_frame_starts_where_the_one_before_it_ended(small_generator, tmp_path):
+def test_a_frame_starts_where_the_one_before_it_ended(small_generator):
     schedule = Schedule(50)
     work = Sequence([], Options(Preset(schedule, Finish())), None, small_generator)
     assert work.begin([face(0)]) == (None, schedule)
     w_plus = np.random.default_rng(0).normal(size=(1, small_generator.num_ws, 16)).astype(np.float32)
-    np.savez(tmp_path / "face0_w_plus.npz", w_plus=w_plus)
-    work.keep(tmp_path, {"faces": [{"face": 0}]})
+    work.keep(Path("1.png"), Inverted(None, [face(0)], None, None, None, w_plus, [0.1], 1.0, False))
     start, following = work.begin([face(0)])
     np.testing.assert_array_equal(start.numpy(), w_plus)
     assert following.lr < schedule.lr and following.steps == round(50 * sequence.STEPS)
@@ -81,9 +82,45 @@ def test_a_frame_starts_where_the_one_before_it_ended(small_generator, tmp_path)
     assert work.steps(3) == pytest.approx(50 + 2 * round(50 * sequence.STEPS))
 
 
+def test_a_closed_sequence_joins_at_its_seam():
+    """A face that is away for the middle of a turntable, and one that is seen all the time."""
+    count = 40
+    seen = [[face(100, 0, 60)] for _ in range(count)]
+    for t in (*range(8), *range(25, count)):
+        seen[t] = [face(100, 0, 60), face(300 + (t + 15) % count, 1)]
+    tracks = joined(follow(seen), count)
+    assert [sorted(track) for track in tracks] == [list(range(count)), list(range(25, count + 8))]
+    faces = steadied(tracks, count, loop=True)
+    assert [len(frame) for frame in faces] == [2] * 8 + [1] * 17 + [2] * 15
+    middles = [frame[1].quad.mean(0)[0] for frame in (*faces[25:], *faces[:8])]
+    np.testing.assert_allclose(middles, [300 + t for t in range(23)], atol=1e-6)  # no end at the seam
+    assert len(follow(seen)) == 3
+
+
+def test_what_is_missing_at_the_seam_comes_from_both_sides():
+    circle = [[face(100 + 5 * np.sin(2 * np.pi * t / 24))] for t in range(24)]
+    circle[0] = circle[23] = []
+    tracks = joined(follow(circle), 24)
+    faces = steadied(tracks, 24, loop=True)
+    assert all(len(frame) == 1 for frame in faces) and faces[0][0].landmarks is None
+    x = np.array([frame[0].quad.mean(0)[0] for frame in faces])
+    assert np.abs(np.diff(x, append=x[0])).max() < 1.5  # 1.3 of the true motion
+    assert steadied(follow(circle), 24)[0] == []
+
+
+def test_the_mean_over_time_reaches_across_the_seam_only_of_a_closed_sequence():
+    for loop in (False, True):
+        options = Options(Preset(Schedule(1), Finish()), loop=loop)
+        work = Sequence([(Path(f"{t}.png"), str(t)) for t in range(20)], options, None, None)
+        work.times, work.count = {path: t for t, (path, _) in enumerate(work.pictures)}, 20
+        weights = {name: weight for _, name, weight in work.around(Path("0.png"))}
+        assert weights["0"] == 1 and weights["1"] == pytest.approx(np.exp(-0.5 / sequence.SIGMA**2))
+        assert (weights.get("19") == weights["1"]) == loop and "10" not in weights
+
+
 def test_numbers_in_names_are_time():
     def times(*names):
-        return sequence.frame_times([Path(name) for name in names])
+        return tracking.frame_times([Path(name) for name in names])
 
     assert times("f1.png", "f2.png", "f5.png") == [0, 1, 4]
     assert times("a_0010.png", "a_0020.png", "a_0040.png") == [0, 1, 3]

@@ -174,6 +174,21 @@ def test_killed_and_run_again(ugly, prepared, tmp_path):
     assert rejected(tmp_path / "out") == rejected(out)
 
 
+def test_one_run_a_folder_and_leftovers_of_killed_ones_are_gone(prepared, ugly, tmp_path):
+    out = tmp_path / "out"
+    left = [out / "crops/64/ab/.x.0123456789abcdef.part.png", out / ".dataset.0123456789abcdef.part.zip"]
+    left.append(out / "downloads/ab/.y.0123456789abcdef.part")
+    mine = out / "crops/64/ab/.hidden"
+    for path in (*left, mine):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with steps.alone_in(out):
+        assert not any(path.exists() for path in left) and mine.exists()
+        result = run(*ugly[0], "-o", out, *OPTIONS)
+    assert result.exit_code == 2 and "another run is at work in this folder" in result.output
+    assert result.output.count("\n") == 1
+
+
 def test_urls(faces, tmp_path):
     served = tmp_path / "served"
     served.mkdir()

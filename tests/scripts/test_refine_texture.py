@@ -7,11 +7,16 @@ import pytest
 import torch
 import trimesh
 from click.testing import CliRunner
+from gltf import make_glb, png
 from PIL import Image
 from relief import front_camera, make_relief, smooth_texture
 
-from jobs import texture_refinement
+from alignment import read_picture
+from alignment.originals import encoded
+from jobs import texture as job
+from machine.locks import only_run_in
 from scripts import refine_texture
+from texture import Mesh, read_model
 from texture.camera import write_camera
 from texture.rasterize import render_picture
 
@@ -27,9 +32,8 @@ def files(tmp_path_factory):
     Image.fromarray(render_picture(mesh, camera, texture)).save(folder / "photo.png")
     Image.fromarray(np.full([96, 96], 255, np.uint8)).save(folder / "mask.png")
     write_camera(folder / "camera.json", camera)
-    names = {"mesh": "head.obj", "texture": "skin.png", "image": "photo.png", "camera": "camera.json",
-             "mask": "mask.png"}  # fmt: skip
-    return {option: folder / name for option, name in names.items()}
+    names = ("head.obj", "skin.png", "photo.png", "camera.json", "mask.png")
+    return dict(zip(("mesh", "texture", "image", "camera", "mask"), (folder / name for name in names), strict=True))
 
 
 def call(files, out, *more):
@@ -51,13 +55,124 @@ def test_everything_is_written(files, tmp_path):
     assert not list(tmp_path.glob("*unfinished*"))
 
 
-def test_state_is_taken_up_only_by_the_same_run(tmp_path):
-    state = {"texture": torch.rand(1, 3, 4, 4), "history": [{"round": 0, "scale": 256}]}
-    texture_refinement.write_state(tmp_path / "state.safetensors", state, {"rounds": 5})
-    again = texture_refinement.read_state(tmp_path / "state.safetensors", {"rounds": 5})
+def test_state_is_taken_up_only_by_the_same_run(tmp_path, capsys):
+    path = tmp_path / "s.safetensors"
+    state = {"texture": torch.rand(1, 3, 4, 6), "history": [{"round": 0, "scale": 256}]}
+    job.write_state(path, state, {"rounds": 5})
+    again = job.read_state(path, {"rounds": 5}, (4, 6))
     assert torch.equal(again["texture"], state["texture"]) and again["history"] == state["history"]
-    assert texture_refinement.read_state(tmp_path / "state.safetensors", {"rounds": 4}) is None
-    assert texture_refinement.read_state(tmp_path / "none.safetensors", {"rounds": 5}) is None
+    assert job.read_state(path, {"rounds": 4}, (4, 6)) is None
+    assert job.read_state(tmp_path / "none.safetensors", {"rounds": 5}, (4, 6)) is None
+    assert capsys.readouterr().out == ""
+
+
+def test_damaged_state_is_left_and_that_is_said(tmp_path, capsys):
+    path = tmp_path / "s.safetensors"
+    good = {"texture": torch.rand(1, 3, 4, 6), "history": [{"round": 0, "scale": 256}]}
+    job.write_state(path, good, {})
+    data = path.read_bytes()
+    contents = [b"", b"x" * 100, data[:-5], data[:30], data[:8] + b"[" * 50_000, bytes(8) + data[8:]]
+    for change in ({"texture": torch.full([1, 3, 4, 6], torch.nan)}, {"texture": torch.rand(1, 3, 9, 9)},
+                   {"texture": torch.rand(1, 3, 4, 6).double()}, {"history": 5}, {"history": ["a"]}):  # fmt: skip
+        job.write_state(path, good | change, {})
+        contents.append(path.read_bytes())
+    for content in contents:
+        path.write_bytes(content)
+        assert job.read_state(path, {}, (4, 6)) is None
+        text = capsys.readouterr().out
+        assert str(path) in text and "starts anew" in text and text.count("\n") == 1
+
+
+def test_a_stopped_run_goes_on_and_a_damaged_one_starts_anew(files, tmp_path, monkeypatch):
+    write, stages = job.write_state, []
+
+    def stopping(path, state, settings):
+        write(path, state, settings)
+        stages.append(len(state["history"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "write_state", stopping)
+    short = ("--rounds", "2", "--iterations", "1")
+    assert call(files, tmp_path, *short).exit_code != 0 and (tmp_path / "unfinished.safetensors").is_file()
+    assert call(files, tmp_path, *short).exit_code != 0 and stages == [1, 2]
+    (tmp_path / "unfinished.safetensors").write_bytes(b"damaged")
+    (tmp_path / ".texture.0123456789abcdef.part.png").write_bytes(b"of a killed run")
+    monkeypatch.setattr(job, "write_state", write)
+    result = call(files, tmp_path, *short)
+    assert result.exit_code == 0 and "starts anew" in result.output, result.output
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.json", "sheet.png", "texture.png", "visible.png"]
+
+
+def test_two_runs_do_not_share_a_folder(files, tmp_path):
+    with only_run_in(tmp_path):
+        result = call(files, tmp_path, "--rounds", "1", "--iterations", "1")
+    assert result.exit_code == 1 and "another run is at work" in result.output and not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_first(files, tmp_path, monkeypatch):
+    (tmp_path / "out").write_text("in the way")
+    monkeypatch.setattr(job, "refine_case", None)
+    result = call(files, tmp_path / "out" / "below")
+    assert result.exit_code == 1 and "nothing can be written there" in result.output
+
+
+def half_used(tmp_path, files, texture):
+    """Options for a mesh that uses the left half of a texture, and no camera of its own needed."""
+    from trimesh import Trimesh
+    from trimesh.visual import TextureVisuals
+
+    mesh = make_relief(10)
+    Trimesh(mesh.vertices, mesh.faces, visual=TextureVisuals(uv=mesh.uv * (0.5, 1)), process=False).export(
+        tmp_path / "half.obj"
+    )
+    return files | {"mesh": tmp_path / "half.obj", "texture": texture}
+
+
+@pytest.mark.parametrize("suffix, channels", [("png", 4), ("tif", 4), ("tif", 3), ("png", 1)])
+def test_depth_alpha_and_the_other_half_stay(files, tmp_path, suffix, channels):
+    deep = np.random.default_rng(0).integers(0, 65536, [64, 64, channels]).astype(np.uint16)
+    path = tmp_path / f"skin.{suffix}"
+    path.write_bytes(encoded(deep, f".{suffix}", {}, {}))
+    assert np.array_equal(read_picture(path).original.samples, deep)
+    result = call(half_used(tmp_path, files, path), tmp_path / "out", "--rounds", "1", "--iterations", "1")
+    assert result.exit_code == 0, result.output
+    new = read_picture(tmp_path / f"out/texture.{suffix}").original.samples
+    assert new.dtype == np.uint16 and new.shape == (64, 64, max(channels, 3))
+    assert np.array_equal(new[:, 34:], np.broadcast_to(deep, new.shape)[:, 34:] if channels == 1 else deep[:, 34:])
+    assert channels != 4 or np.array_equal(new[..., 3], deep[..., 3])
+    assert (new[4:-4, 4:28, :3] != deep[4:-4, 4:28, :3]).mean() > 0.9
+
+
+def test_jpeg_becomes_png_so_that_the_rest_stays(files, tmp_path):
+    Image.fromarray(smooth_texture(64, 3)).save(tmp_path / "skin.jpg", quality=70)
+    old = np.asarray(Image.open(tmp_path / "skin.jpg"))
+    options = half_used(tmp_path, files, tmp_path / "skin.jpg")
+    result = call(options, tmp_path / "out", "--rounds", "1", "--iterations", "1")
+    assert result.exit_code == 0 and not (tmp_path / "out/texture.jpg").exists(), result.output
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out/texture.png"))[:, 34:], old[:, 34:])
+
+
+def test_a_glb_brings_its_texture_and_goes_out_again(files, tmp_path):
+    mesh, texture = make_relief(10), np.asarray(Image.open(files["texture"]))
+    small = make_relief(3)
+    eyes = Mesh(small.vertices * 0.2 - (0, 1, 0), small.faces, small.uv)
+    (tmp_path / "head.glb").write_bytes(make_glb([eyes, mesh], [png(np.full([8, 8, 3], 90, np.uint8)), png(texture)]))
+    given = {name: path for name, path in files.items() if name != "texture"} | {"mesh": tmp_path / "head.glb"}
+    result = call(given, tmp_path / "out", "--rounds", "1", "--iterations", "1")
+    assert result.exit_code == 0 and "2 textures" in result.output, result.output
+    new = np.asarray(Image.open(tmp_path / "out/texture.png"))
+    assert (new != texture).mean() > 0.5
+    model = read_model(tmp_path / "out/mesh.glb")
+    assert np.array_equal(model.texture_of(model.parts[1]).pixels, new)
+    assert len(model.parts) == 2 and np.allclose(model.mesh.vertices[-len(mesh.vertices) :], mesh.vertices)
+
+    (tmp_path / "bare.glb").write_bytes(make_glb([mesh]))
+    result = call(given | {"mesh": tmp_path / "bare.glb"}, tmp_path / "bare")
+    assert result.exit_code == 1 and "brings no texture; give one with --texture" in result.output
+    result = call(files | {"mesh": tmp_path / "bare.glb"}, tmp_path / "bare", "--rounds", "1", "--iterations", "1")
+    assert result.exit_code == 0, result.output
+    model, new = read_model(tmp_path / "bare/mesh.glb"), np.asarray(Image.open(tmp_path / "bare/texture.png"))
+    assert np.array_equal(model.texture_of(model.parts[0]).pixels, new)
 
 
 @pytest.mark.parametrize("option", ["mesh", "texture", "image", "camera", "mask"])

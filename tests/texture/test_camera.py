@@ -27,6 +27,21 @@ def test_written_camera_is_read_back(tmp_path):
         (lambda d: d.update(world_to_camera=(np.eye(4)[:3] * 2).tolist()), "rotation"),
         (lambda d: d.update(fy=-1), "positive"),
         (lambda d: d.update(image_size=[0, 10]), "positive"),
+        (lambda d: d.update(fx=10**400), "not a camera"),
+        (lambda d: d.update(image_size=[float("inf"), 5]), "not a camera"),
+        (lambda d: d.update(image_size=[None, None]), "not a camera"),
+        (lambda d: d.update(image_size=[float("nan"), 5]), "not a camera"),
+        (lambda d: d.update(image_size=[10**6, 10**6]), "200 million"),
+        (lambda d: d.update(image_size=[10**30, 5]), "200 million"),
+        (lambda d: d.update(image_size={}), "not a camera"),
+        (lambda d: d.update(image_size=7), "not a camera"),
+        (lambda d: d.update(cx=float("nan")), "finite"),
+        (lambda d: d.update(cx=[1, 2]), "not a camera"),
+        (lambda d: d.update(cx=1e300), "1e9"),
+        (lambda d: d.update(world_to_camera=[[1e200] * 4] * 3), "1e9"),
+        (lambda d: d.update(world_to_camera=[[1, 0, 0, 0], [0, 1]]), "not a camera"),
+        (lambda d: d.update(world_to_camera=[[10**400, 0, 0, 0]] * 3), "not a camera"),
+        (lambda d: d.update(world_to_camera="\x1b[2J"), "not a camera"),
     ],
 )
 def test_unusable_cameras_are_refused(tmp_path, change, complaint):
@@ -38,6 +53,15 @@ def test_unusable_cameras_are_refused(tmp_path, change, complaint):
     with pytest.raises(CameraError, match=complaint) as failure:
         read_camera(path)
     assert str(path) in str(failure.value)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"", b"[]", b"5", b'"x"', b"\xff\xfe\x00", b" " * (2**20 + 1)])
+def test_what_is_no_camera_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "camera.json"
+    path.write_bytes(content)
+    with pytest.raises(CameraError) as failure:
+        read_camera(path)
+    assert str(failure.value).startswith(str(path)) and str(failure.value).isprintable()
 
 
 def test_missing_camera_is_named(tmp_path):

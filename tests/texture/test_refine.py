@@ -6,9 +6,10 @@ import torch
 from relief import front_camera, make_relief, smooth_texture
 
 from losses.perceptual import PerceptualNetwork
-from texture import refine
+from texture import Scene, TextureSchedule, refine
+from texture.pyramid import collapse, laplacian, scales, stages
 from texture.rasterize import render_picture
-from texture.refine import collapse, descend, keep_hidden, keep_seen, laplacian, scales, stages
+from texture.refine import descend, keep_hidden, keep_seen
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +27,11 @@ def problem():
     return mesh, initial, render_picture(mesh, camera, true), camera, true
 
 
-def run(problem, network, **options):
+def run(problem, network, rounds=2, iterations=6, **options):
     mesh, initial, picture, camera, _ = problem
     torch.manual_seed(0)
-    return refine(mesh, initial, picture, camera, network, **({"rounds": 2, "iterations": 6} | options))
+    scene = Scene(mesh, initial, picture, camera)
+    return refine(scene, network, TextureSchedule(rounds, iterations), **options)
 
 
 def test_result_is_nearer_to_the_truth(problem, network):
@@ -71,10 +73,35 @@ def test_texels_of_no_triangle_stay(network):
     small = type(mesh)(mesh.vertices, mesh.faces, mesh.uv * 0.5 + 0.25)
     initial = smooth_texture(96)
     darker = render_picture(small, camera, initial) // 2
-    result = refine(small, initial, darker, camera, network, rounds=1, iterations=2)
+    result = refine(Scene(small, initial, darker, camera), network, TextureSchedule(1, 2))
     assert np.array_equal(result.texture[:20], initial[:20])
     assert np.array_equal(result.texture[:, -20:], initial[:, -20:])
     assert (result.texture[40:56, 40:56] != initial[40:56, 40:56]).mean() > 0.9
+
+
+def test_sixteen_bits_stay_so(problem, network):
+    mesh, initial, picture, camera, _ = problem
+    deep = initial.astype(np.uint16) * 257 + 5
+    deep[:, :4] = 12345
+    halved = type(mesh)(mesh.vertices, mesh.faces, mesh.uv * (0.5, 1) + (0.5, 0))
+    result = run((halved, deep, picture, camera, None), network, 1, 2).texture
+    assert result.dtype == np.uint16 and np.array_equal(result[:, :20], deep[:, :20])
+    levels = run((halved, initial, picture, camera, None), network, 1, 2).texture
+    assert np.abs(result[:, 30:] / 257 - levels[:, 30:]).mean() < 1
+    assert len(np.unique(result[:, 30:] % 257)) > 100  # not eight bits made wide
+
+
+def test_hidden_by_another_part_is_not_painted(network):
+    """The left half of the patch shows another texture: its triangles hide, and take part in nothing else."""
+    mesh, camera = make_relief(12), front_camera(96)
+    painted = mesh.vertices[mesh.faces].mean(1)[:, 0] > 0
+    folded = type(mesh)(mesh.vertices, mesh.faces, np.abs(mesh.uv * (2, 1) - (1, 0)), painted)
+    picture = np.full([96, 96, 3], (20, 40, 220), np.uint8)
+    picture[:, 48:] = (200, 150, 120)
+    initial = np.full([48, 48, 3], 128, np.uint8)
+    result = refine(Scene(folded, initial, picture, camera), network, TextureSchedule(1, 2))
+    error = np.abs(result.texture.astype(int) - (200, 150, 120))[2:-2, 2:-2]
+    assert error.max() < 12
 
 
 def test_pyramid_is_complete():

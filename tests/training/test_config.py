@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from training.augment import PIPELINES
 from training.config import ConfigError, TrainingConfig, load_config
+from training.loop import train
 from training.ranges import converted, is_text
 from training.snapshots import write_config
 
@@ -130,3 +131,65 @@ def test_every_value_of_every_key_is_taken_or_refused_by_name(tmp_path, key, val
         assert taken == str(value)
     write_config(config, tmp_path / "out")
     assert load_config(tmp_path / "out/config.yaml") == config
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    changes=st.fixed_dictionaries(
+        {},
+        optional={
+            "resolution": st.sampled_from([8, 16]),
+            "batch": st.integers(1, 9),
+            "batch_gpu": st.integers(1, 9),
+            "pl_batch_shrink": st.integers(1, 9),
+            "pl_interval": st.integers(1, 3),
+            "pl_weight": st.sampled_from([0.0, 2.0]),
+            "r1_interval": st.integers(1, 3),
+            "style_mixing": st.floats(0, 1),
+            "lr_rampdown": st.floats(0, 1),
+            "ema_kimg": st.floats(0, 1),
+            "ema_rampup": st.floats(0, 1),
+            "ada_target": st.floats(-1, 1) | st.none(),
+            "ada_kimg": st.floats(1e-6, 1),
+            "augment": st.sampled_from(sorted(PIPELINES)),
+            "conv_clamp": st.floats(1e-3, 300) | st.none(),
+            "num_fp16_res": st.integers(0, 10),
+            "snapshot_kimg": st.floats(1e-4, 1),
+            "keep_snapshots": st.integers(1, 3),
+            "mapping_layers": st.integers(1, 3),
+            "channel_base": st.integers(8, 64),
+            "channel_max": st.integers(1, 8),
+            "seed": st.integers(0, 2**31 - 1),
+            "mirror": st.booleans(),
+            "metrics_pictures": st.sampled_from([0, 2]),
+            "reconstruction_weight": st.sampled_from([0.0, 1.0]),
+            "lr": st.floats(1e-9, 1e9),
+        },
+    )
+)
+def test_a_configuration_that_is_taken_trains_or_is_refused_in_a_line(pictures, tmp_path_factory, changes):
+    """Two steps. A run may end because its settings diverge (an enormous learning rate), in no other way."""
+    tiny = (
+        dict(
+            resolution=16,
+            z_dim=8,
+            w_dim=8,
+            mapping_layers=1,
+            channel_base=64,
+            channel_max=8,
+            num_fp16_res=0,
+            batch=4,
+            metrics_pictures=0,
+            kimg=0.008,
+        )
+        | changes
+    )
+    out = tmp_path_factory.mktemp("run")
+    (out / "run.yaml").write_text(yaml.safe_dump({"data": str(pictures)} | tiny))
+    try:
+        train(load_config(out / "run.yaml"), out, progress=False)
+    except (ConfigError, ValueError) as error:
+        assert len(str(error).splitlines()) == 1 and any(key in str(error) for key in tiny), str(error)
+    except FloatingPointError:
+        assert "lr" in changes

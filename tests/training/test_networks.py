@@ -7,7 +7,7 @@ import torch
 from click.testing import CliRunner
 
 import train as command
-from stylegan2 import Discriminator, Generator, checkpoints
+from stylegan2 import Discriminator, Generator, checkpoints, precision
 from training.config import TrainingConfig
 from training.estimate import estimate
 from training.networks import build_networks
@@ -32,20 +32,22 @@ def config_of(path, **changes):
 
 
 def test_fine_tuning_follows_the_precision_and_clamp_of_its_configuration(file):
-    for precision, clamp in ((2, 0.5), (0, None)):
-        for network in build_networks(config_of(file, num_fp16_res=precision, conv_clamp=clamp)):
+    for half, given, clamp in ((2, 0.5, 0.5), (0, 0.5, 0.5), (2, None, 256), (0, None, None)):
+        for network in build_networks(config_of(file, num_fp16_res=half, conv_clamp=given)):
             synthesis = getattr(network, "synthesis", network)
             blocks = [getattr(synthesis, f"b{size}") for size in (8, 16)]
-            assert [block.use_half for block in blocks] == [precision > 0] * 2
+            assert [block.use_half for block in blocks] == [half > 0] * 2
             assert {block.conv1.conv_clamp for block in blocks} == {clamp}
             said = network.config.get("synthesis_kwargs", network.config)
-            assert (said["num_fp16_res"], said["conv_clamp"]) == (precision, clamp)
+            assert (said["num_fp16_res"], said["conv_clamp"]) == (half, clamp)
     _, _, clamped = build_networks(config_of(file, conv_clamp=0.1))
-    _, _, free = build_networks(config_of(file, conv_clamp=None))
+    _, _, free = build_networks(config_of(file, num_fp16_res=0))
     w = free.mapping(torch.randn(1, 8))
     assert not torch.equal(clamped.synthesis(w, noise_mode="const"), free.synthesis(w, noise_mode="const"))
     for name, tensor in free.state_dict().items():
         assert torch.equal(tensor, clamped.state_dict()[name])
+    checkpoints.save(file, {"G_ema": clamped, "D": checkpoints.load(file)["D"]})  # a limit of its own is kept
+    assert build_networks(config_of(file))[0].config["synthesis_kwargs"]["conv_clamp"] == 0.1
 
 
 def test_other_widths_are_refused_and_equal_ones_are_not(file):
@@ -91,3 +93,22 @@ def test_a_grey_generator_is_refused_in_a_line(file):
     checkpoints.save(grey, {"G_ema": Generator(8, 0, 8, 16, 1, {"num_layers": 1}, WIDTHS)})
     with pytest.raises(ValueError, match="grey.safetensors: draws 1 channels with 0 labels; a run needs 3 and none"):
         build_networks(config_of(grey))
+
+
+def test_bfloat16_on_the_cpu_is_for_those_who_ask_and_where_it_pays(file, monkeypatch):
+    monkeypatch.setattr(precision, "_cpu", torch.float32)  # restored afterwards
+    seconds = {torch.bfloat16: 1.0, torch.float32: 2.0}
+    monkeypatch.setattr(precision, "_seconds", seconds.get)
+    Run(config_of(file), "cpu")
+    assert precision.half_dtype("cpu") == torch.float32
+    Run(config_of(file, cpu_bfloat16=True), "cpu")
+    assert precision.half_dtype("cpu") == torch.bfloat16
+    seconds[torch.bfloat16] = 3.0
+    with pytest.raises(ValueError, match="slower in bfloat16"):
+        Run(config_of(file, cpu_bfloat16=True), "cpu")
+
+
+def test_the_configuration_chooses_the_augmentation(file):
+    assert Run(config_of(file, augment="cutout"), "cpu").augment.multiplier["cutout"] == 1
+    assert sum(Run(config_of(file), "cpu").augment.multiplier.values()) == 12  # bgc
+    assert Run(config_of(file, ada_target=None), "cpu").augment is None

@@ -260,7 +260,9 @@ def test_a_set_of_renders_in_a_folder_and_in_a_zip(tmp_path, zipped):
     items = list_items(source, tell=lines.append)
     assert [item.name for item in items] == [f"{source}/set/rgb_0000001.png"]
     (line,) = lines
-    assert "alpha_0000001.png" in line and "a map beside its picture" in line and ".heic" in line and "._rgb" not in line
+    assert (
+        "alpha_0000001.png" in line and "a map beside its picture" in line and ".heic" in line and "._rgb" not in line
+    )
     assert len(list_items(source, include=["*_0000001.png"])) == 2
     with pytest.raises(PreparationError, match="not of --include"):
         list_items(source, include=["nothing*"])

@@ -181,3 +181,12 @@ def test_a_checkpoint_of_other_sizes_is_refused(key, other, run_folder, pictures
     path = run_folder / "snapshot.safetensors"
     with pytest.raises(ValueError, match=f"snapshot.*{next(iter(other))} = .*use --set {next(iter(other))}="):
         train(TrainingConfig(data=str(pictures), **{key: str(path)}, **(TINY | other)), tmp_path, progress=False)
+
+
+def test_machines_that_do_not_share_the_run_folder_are_refused(pictures, tmp_path, monkeypatch):
+    """One process finds the state, another does not: they would train on from different weights."""
+    config = TrainingConfig(data=str(pictures), **(TINY | {"kimg": 0.004}))
+    train(config, tmp_path, progress=False)
+    monkeypatch.setattr("machine.processes.gathered", lambda items: [*items, not items[0]])
+    with pytest.raises(ValueError, match="state.pt: not there for processes .1.; --out must be one folder"):
+        train(config, tmp_path, progress=False)

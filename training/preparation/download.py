@@ -86,10 +86,11 @@ def fetch_all(items, folder, rate=2.0, attempts=4, progress=lambda items: items)
 
 
 def fetch(url, path, turns, attempts):
-    """Download one URL to `path`, whole or not at all. Returns None, or why it failed in a few words fit to be shown."""
+    """Download one URL to `path`, whole or not at all. Returns None, or why it failed, fit to be shown."""
     try:
         host, address, login = split(url)
-        request = urllib.request.Request(quote(address, safe="%/:=&?~#+!$,;'@()*[]"), headers={"User-Agent": USER_AGENT})
+        quoted = quote(address, safe="%/:=&?~#+!$,;'@()*[]")
+        request = urllib.request.Request(quoted, headers={"User-Agent": USER_AGENT})
         if login:  # for this host alone, not for where it redirects to
             token = base64.b64encode(unquote(login).encode()).decode()
             request.add_unredirected_header("Authorization", f"Basic {token}")
@@ -119,7 +120,8 @@ def fetch(url, path, turns, attempts):
             with written_atomically(path) as unfinished:
                 unfinished.write_bytes(content)
             return None
-        if attempt + 1 < attempts and pause(turns.stop, min(max(asked_for, 2**attempt * random.uniform(1, 1.25)), LONGEST_WAIT)):
+        wait = min(max(asked_for, 2**attempt * random.uniform(1, 1.25)), LONGEST_WAIT)
+        if attempt + 1 < attempts and pause(turns.stop, wait):
             return "stopped"
     return f"{reason} ({attempts} attempts)"
 
@@ -237,7 +239,14 @@ def _opener(progress):
             return super().redirect_request(request, file, code, message, headers, url)
 
     opener = urllib.request.OpenerDirector()
-    for handler in (urllib.request.ProxyHandler, urllib.request.UnknownHandler, Http, Https, Redirects,
-                    urllib.request.HTTPDefaultErrorHandler, urllib.request.HTTPErrorProcessor):  # fmt: skip
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        Http,
+        Https,
+        Redirects,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+    ):
         opener.add_handler(handler())
     return opener

@@ -18,7 +18,7 @@ MAPS = set(
     "".split()
 )
 FILLERS = {"map", "maps", "pass", "image", "images", "img", "render", "png"}  # depth_map, normal-maps
-PICTURES = {"rgb", "rgba", "color", "colour", "colors", "image", "images", "img", "beauty", "render", "rendered", "photo"}
+PICTURES = set("rgb rgba color colour colors image images img beauty render rendered photo".split())
 
 
 def choose(names, include=(), exclude=()):
@@ -65,7 +65,7 @@ def maps_beside(names):
 
 
 def _words(stem):
-    """A stem's words and numbers in lower case: rgb_0000001 -> ("rgb", "0000001"), depthMap2 -> ("depth", "map", "2")."""
+    """A stem's words and numbers in lower case: depthMap_0001 -> ("depth", "map", "0001")."""
     return tuple(word.lower() for word in re.findall(r"[0-9]+|[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+", stem))
 
 

@@ -39,8 +39,13 @@ def prepare(item, size, limits, folder):
         return record | {"error": f"cannot be used ({error or 'out of memory'}); reduce or remove it"}
 
     for number, (face, quad) in enumerate(zip(found, quads, strict=True)):
-        entry = {"id": face_id(item.name, number), "side": round(quad_side(quad), 1),
-                 "yaw": round(yaw(face.landmarks), 1), "sharpness": None, "hash": None}  # fmt: skip
+        entry = {
+            "id": face_id(item.name, number),
+            "side": round(quad_side(quad), 1),
+            "yaw": round(yaw(face.landmarks), 1),
+            "sharpness": None,
+            "hash": None,
+        }
         if refusal(entry, len(found), limits) is None:
             crop = crop_face_quickly(pixels, quad, size)
             entry |= {"sharpness": round(sharpness(crop), 2), "hash": difference_hash(crop)}

@@ -6,10 +6,10 @@ them; the button saves them as a small JSON file, {"remove": [id, ...]}.
 
 import base64
 import html
-import json
 from string import Template
 
-from weights.files import written_atomically
+from alignment.text import one_line, shown
+from weights.files import read_json, written_atomically
 
 from . import PreparationError
 from .measure import thumbnail_path
@@ -92,12 +92,12 @@ def write_review(folder, kept, crops, progress=lambda items: items):
 def read_review(path):
     """The ids in a file that the page saved. Raises PreparationError when it is something else."""
     try:
-        remove = json.loads(path.read_text(encoding="utf-8"))["remove"]
+        remove = read_json(path)["remove"]
         if not isinstance(remove, list) or not all(isinstance(identity, str) for identity in remove):
             raise ValueError("`remove` is not a list of ids")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PreparationError(f"{path}: not a file saved by review.html ({reason}); save it there again") from error
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = f"not a file saved by review.html ({one_line(error)}); save it there again"
+        raise PreparationError(f"{shown(path)}: {remedy}") from error
     return set(remove)
 
 

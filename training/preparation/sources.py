@@ -39,10 +39,10 @@ class Item:
 def list_items(source, include=(), exclude=(), tell=lambda line: None):
     """The items of one source, sorted by name (URLs: in the order of the list).
 
-    source: a folder, a .zip, or a .csv or .txt list of URLs. include, exclude: patterns for the files of folders and zips
-    (maps.choose). tell: is given a line about pictures that are not taken. Labels come from the dataset.json of a folder
-    or zip, or the column `label` of a CSV. Raises PreparationError when the source is missing, empty or not what its name
-    says.
+    source: a folder, a .zip, or a .csv or .txt list of URLs. include, exclude: patterns for the files of folders and
+    zips (maps.choose). tell: is given a line about pictures that are not taken. Labels come from the dataset.json of a
+    folder or zip, or the column `label` of a CSV. Raises PreparationError when the source is missing, empty or not what
+    its name says.
     """
     source = Path(source)
     left_out = []
@@ -91,7 +91,9 @@ def _in_folder(folder, include, exclude):
     items = []
     for name in names:
         status = by_name[name].stat()
-        items.append(Item(str(by_name[name]), by_name[name], None, labels.get(name), f"{status.st_size}-{status.st_mtime_ns}"))
+        items.append(
+            Item(str(by_name[name]), by_name[name], None, labels.get(name), f"{status.st_size}-{status.st_mtime_ns}")
+        )
     return items, left_out + unwanted
 
 
@@ -113,7 +115,9 @@ def _in_list(source):
     try:
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, MemoryError) as error:
-        raise PreparationError(f"{shown(source)}: cannot be read as UTF-8 text ({error}); save the list again") from error
+        raise PreparationError(
+            f"{shown(source)}: cannot be read as UTF-8 text ({error}); save the list again"
+        ) from error
     if source.suffix.lower() == ".txt":
         lines = [line.strip() for line in text.splitlines()]
         rows = [(line, None) for line in lines if line and not line.startswith("#")]
@@ -135,7 +139,9 @@ def _in_list(source):
         try:
             items.append(Item(url, None, None, int(label) if label not in (None, "") else None))
         except ValueError as error:
-            raise PreparationError(f"{shown(source)}: label {label[:40]!r} is not a whole number; correct it") from error
+            raise PreparationError(
+                f"{shown(source)}: label {label[:40]!r} is not a whole number; correct it"
+            ) from error
     return items
 
 
@@ -150,7 +156,7 @@ def _labels(name, read):
         return found
     except (FileNotFoundError, KeyError):
         return {}
-    except (ValueError, TypeError, RecursionError, MemoryError, OSError, zipfile.BadZipFile, PictureError) as error:
+    except Exception as error:  # damaged, encrypted, compressed by an unknown method, no JSON, nested: there are many
         remedy = f'is not {{"labels": [[name, number], ...]}} ({one_line(error)}); remove it'
         raise PreparationError(f"{shown(name)}: {remedy}") from error
 

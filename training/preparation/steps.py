@@ -7,12 +7,14 @@ import json
 import os
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
-from alignment.text import shown
-from weights.files import written_atomically
+from alignment.text import cell, shown
+from machine.locks import Busy, only_run_in
+from weights.files import remove_unfinished, written_atomically
 
 from . import PreparationError
 from .download import fetch_all
@@ -22,9 +24,22 @@ from .measure import crashed, crop_path, narrowest_box, prepare, thumbnail_path
 from .pack import pack_folder, pack_zip
 from .review import read_review, write_review
 from .sources import list_items
-from .urls import cell, public
+from .urls import public
 
 SHOWN = 6  # pictures of each kind on the contact sheet
+
+
+@contextmanager
+def alone_in(out):
+    """While the block runs, no other process prepares a set in `out`; what killed runs left unfinished there is gone.
+    Raises PreparationError where another is at work."""
+    try:
+        with only_run_in(out):
+            for folder in (out, *(path for name in ("crops", "downloads") for path, _, _ in os.walk(out / name))):
+                remove_unfinished(folder)
+            yield
+    except Busy as error:
+        raise PreparationError(shown(error)) from error
 
 
 def prepare_dataset(
@@ -39,9 +54,11 @@ def prepare_dataset(
     include=(),  # patterns of files that are wanted, and
     exclude=(),  # of those that are not: maps.choose
 ):
-    """Make OUT/dataset.zip (or OUT/dataset/) and its reports from `sources`; see scripts/prepare_dataset.py.
+    """Make OUT/dataset.zip (or OUT/dataset/) and its reports from `sources`; see scripts/prepare_dataset.py. Call it
+    within `alone_in(out)`.
 
-    Returns the report. Raises PreparationError when nothing can be done, or nothing stays, and OSError when the disk refuses.
+    Returns the report. Raises PreparationError when nothing can be done, or nothing stays, and OSError when the disk
+    refuses.
     """
     started = time.perf_counter()
     removed = set().union(*map(read_review, reviews))
@@ -138,8 +155,11 @@ def write_sheet(path, kept, rejections, crops):
     from alignment import read_picture, write_png
     from alignment.sheet import contact_sheet
 
-    rows = [[(f"kept: {face['yaw']:.0f} deg, sharp {face['sharpness']:.1f}", face["id"]) for _, face in part]
-            for part in (_spread_out(kept[start::3], SHOWN) for start in range(3)) if part]  # fmt: skip
+    rows = [
+        [(f"kept: {face['yaw']:.0f} deg, sharp {face['sharpness']:.1f}", face["id"]) for _, face in part]
+        for part in (_spread_out(kept[start::3], SHOWN) for start in range(3))
+        if part
+    ]
     for reason in ("blurred", "duplicate", "review"):
         of_it = _spread_out([r for r in rejections if r.reason == reason], SHOWN)
         rows += [[(reason if r.number is None else f"{reason}: {r.number:g}", r.face) for r in of_it]] if of_it else []

@@ -13,7 +13,7 @@ def is_url(name):
 
 
 def split(url):
-    """(host, the URL without a login, "user:password" or ""). Raises ValueError, without the URL, when there is no host."""
+    """(host, the URL without a login, "user:password" or ""). Raises ValueError, which does not name the URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -43,12 +43,6 @@ def file_name(url):
     digest = hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()[:32]
     suffix = PurePosixPath(url.split("?")[0].split("#")[0]).suffix.lower()
     return f"{digest[:2]}/{digest}{suffix if suffix in PICTURE_SUFFIXES else ''}"
-
-
-def cell(text):
-    """Text for a cell of a CSV file: escaped, and never a formula to a spreadsheet."""
-    text = shown(text, 2000)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "|", "%")) else text
 
 
 def _digest(text):

@@ -15,9 +15,20 @@ from training.config import TrainingConfig
 from training.loop import train
 
 TINY = dict(
-    resolution=16, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8, num_fp16_res=0, batch=4,
-    kimg=0.008, snapshot_kimg=1, metrics_pictures=0, ada_target=None, pl_weight=0,
-)  # fmt: skip
+    resolution=16,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=1,
+    channel_base=64,
+    channel_max=8,
+    num_fp16_res=0,
+    batch=4,
+    kimg=0.008,
+    snapshot_kimg=1,
+    metrics_pictures=0,
+    ada_target=None,
+    pl_weight=0,
+)
 
 
 @pytest.fixture

@@ -36,9 +36,20 @@ def write_answers(path, study, participant, choose, attentive=True):
         sets.append({"kind": "check", **check, "chosen": check["intact"] if attentive else wrong})
     sets += [answer | {"kind": "repeat"} for answer in sets[: study["repeats"]]]
     answers = [answer | {"shown": methods, "seconds": 1.5} for answer in sets]
-    path.write_text(json.dumps({"format": "lifelike user study 1", "study": study["id"], "question": "?",
-                                "methods": methods, "cases": study["cases"], "participant": participant,
-                                "sets": len(answers), "answers": answers}))  # fmt: skip
+    path.write_text(
+        json.dumps(
+            {
+                "format": "lifelike user study 1",
+                "study": study["id"],
+                "question": "?",
+                "methods": methods,
+                "cases": study["cases"],
+                "participant": participant,
+                "sets": len(answers),
+                "answers": answers,
+            }
+        )
+    )
     return path
 
 
@@ -74,8 +85,8 @@ def test_plots(study, tmp_path):
 def test_one_clear_line_when_nothing_can_be_done(study, tmp_path):
     spoilt = write_answers(tmp_path / "1.json", study, "P1", lambda case: "ours", attentive=False)
     for arguments, message in [
-        (("make", "ours", "-o", tmp_path), "ours: give every folder a name, as in NAME=ours"),
-        (("make", "a=x", "a=y", "-o", tmp_path), "a=y: a is the name of another folder already"),
+        (("make", "ours", "-o", tmp_path), "ours: write it as NAME=FOLDER"),
+        (("make", "a=x", "a=y", "-o", tmp_path), "a=y: the name a is that of x; choose another"),
         (("make", "a=x", "b=y", "-o", tmp_path), "x: no such folder"),
         (("report", tmp_path / "gone.json", "-o", tmp_path), "gone.json: cannot be read"),
         (("report", spoilt, "-o", tmp_path), "all 1 participants chose a spoilt picture"),
