@@ -13,6 +13,7 @@ setup(
             f"{name}{tail}"
             for name in (
                 "alignment",
+                "avatars",
                 "compare",
                 "inversion",
                 "jobs",
@@ -41,7 +42,7 @@ setup(
     install_requires=[
         "torch>=2.11",
         "torchvision",
-        "numpy>=2",
+        "numpy>=1.26",
         "lpips",
         "dlib-bin",
         "face_recognition_models",
@@ -72,6 +73,7 @@ setup(
         ],
         "tables": ["matplotlib", "torch-fidelity>=0.4"],
         "download": ["pooch", "gdown"],
+        "render": ["bpy==4.5.*; python_version == '3.11'"],  # Blender as a module: holds numpy below 2
         "video": ["av>=14"],
     },
 )

@@ -19,6 +19,15 @@ def discriminator_loss(real_logits, fake_logits):
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
+def pairing_loss(higher_logits, lower_logits):
+    """-log sigmoid(higher - lower), averaged over the pairs, [N, 1] each -> scalar.
+
+    The relativistic pairing loss (Jolicoeur-Martineau 2018; Huang et al. 2024, eq. 2): D wants the logit of a real
+    picture above that of the fake it is paired with, G the other way round, so G cannot win by a few good fakes alone.
+    """
+    return F.softplus(lower_logits - higher_logits).mean()
+
+
 def r1_penalty(real_images, real_logits):
     """Squared gradient norm of D at real pictures, [N, 3, H, W] (requiring grad), [N, 1] -> [N]; weight gamma / 2."""
     (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)

@@ -40,8 +40,10 @@ class TrainingConfig:
     # Where the networks start
     g_real: str | None = None  # checkpoint: fine-tune its G_ema into g_rendering (Eq. 3); None = plain training
     discriminator: str | None = None  # fine-tuning: checkpoint whose D is taken; None = g_real's own file
-    init: str | None = None  # checkpoint of a plain run to start from; a smaller one is grown
+    init: str | None = None  # checkpoint to start from: a plain run's (a smaller one is grown); fine-tuning: G_ema only
     warm_start_kimg: Weight = 0  # plain training: first this many thousand pictures as an autoencoder
+    encoder_kimg: Weight = 0  # of them the first so many move the encoder only (a generator from `init` stays)
+    warm_start_size: Resolution | None = None  # on pictures of this size, and blocks up to it; None = the resolution
     warm_start_kl: Weight = 1e-3  # its weight of the KL divergence, in nats
     reconstruction_weight: Weight = 0  # plain training: half of each batch is reconstructed from an encoder's w+
 
@@ -64,6 +66,7 @@ class TrainingConfig:
     batch_gpu: Count | None = None  # pictures a process computes at a time; None = its whole part of the batch
     lr: Positive = 2e-3
     lr_rampdown: Share = 0  # the last share of the run in which lr falls to 0, linearly
+    pairing: bool = False  # relativistic pairing loss in place of the logistic one
     r1_gamma: Weight = 10
     r1_interval: Count = 16
     pl_weight: Weight = 2

@@ -96,7 +96,7 @@ def advance(run, images, out, received, progress):
 def prepare(run, images, out, received, progress):
     """What comes before the first step of a plain run: the new block of a grown discriminator, the warm start."""
     config = run.config
-    if config.init:
+    if config.init and run.g_real is None:
         start = stylegan2.checkpoints.load(config.init)["D"].to(run.device)
         if 2 * start.img_resolution == config.resolution:
             fit_first_block(start, run.D, images, config.seed)

@@ -24,7 +24,11 @@ def build_networks(config):
         check_sizes(config.g_real, g_real, config)
         g_real = with_precision(g_real, config)
         D = with_precision(discriminator_beside(start, g_real, config), config)
-        return copy.deepcopy(g_real), D, g_real.eval().requires_grad_(False)
+        G = copy.deepcopy(g_real)
+        if config.init:
+            G = with_precision(stylegan2.checkpoints.load(config.init)["G_ema"], config)
+            check_sizes(config.init, G, config)
+        return G, D, g_real.eval().requires_grad_(False)
     widths = dict(
         channel_base=config.channel_base or CHANNEL_BASE,
         channel_max=config.channel_max or CHANNEL_MAX,

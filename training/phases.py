@@ -18,7 +18,13 @@ def generator_phase(run, share, real):
     w_plus = latents(run, share, real)
     noise = share.noise(run.G)
     fake = run.G.synthesis(w_plus, noise=noise)
-    loss = adversarial.generator_loss(run.D(augmented(run, fake, share)))
+    fake_logits = run.D(augmented(run, fake, share))
+    if run.config.pairing:
+        with torch.no_grad():
+            real_logits = run.D(augmented(run, real, share))
+        loss = adversarial.pairing_loss(fake_logits, real_logits)
+    else:
+        loss = adversarial.generator_loss(fake_logits)
     statistics = {"loss_G": loss.item()}
     if reconstructs(run):
         half = share.n // 2
@@ -63,7 +69,11 @@ def discriminator_phase(run, share, real):
         statistics[f"logits_{name}"] = logits.mean().item()
         statistics[f"signs_{name}"] = logits.sign().mean().item()
         statistics[f"spread_{name}"] = logits.std(correction=0).item()
-    loss = adversarial.discriminator_loss(real_logits, fake_logits)
+    if run.config.pairing:
+        statistics["signs_real"] = (real_logits - fake_logits).sign().mean().item()  # only differences mean anything
+        loss = adversarial.pairing_loss(real_logits, fake_logits)
+    else:
+        loss = adversarial.discriminator_loss(real_logits, fake_logits)
     return loss, statistics | {"loss_D": loss.item()}
 
 

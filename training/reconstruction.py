@@ -10,13 +10,15 @@ import math
 
 import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from losses.perceptual import load_perceptual
 from stylegan2 import Discriminator
 from stylegan2.layers import FullyConnectedLayer
 
 from .growth import grow
+
+ENCODER_SIZE = 64  # the encoder sees larger pictures reduced to this: enough to tell people apart, and cheap
 
 
 class Encoder(nn.Module):
@@ -28,13 +30,16 @@ class Encoder(nn.Module):
     def __init__(self, D, G):
         super().__init__()
         self.z_dim, self.rows = G.z_dim, (G.num_ws, G.w_dim)
-        self.trunk = Discriminator(**{**D.config, "epilogue_kwargs": {"mbstd_num_channels": 0}})
+        self.size = min(D.config["img_resolution"], ENCODER_SIZE)
+        changed = {"img_resolution": self.size, "epilogue_kwargs": {"mbstd_num_channels": 0}}
+        self.trunk = Discriminator(**{**D.config, **changed})
         width = self.trunk.b4.fc.weight.shape[1]  # 16 times the feature maps at 4x4
         self.trunk.b4.fc = nn.Identity()
         self.trunk.b4.out = FullyConnectedLayer(width, 2 * G.z_dim + G.num_ws * G.w_dim)
 
     def forward(self, x, w_avg):
-        mean, log_variance, offsets = self.trunk(x).split([self.z_dim, self.z_dim, math.prod(self.rows)], dim=1)
+        x = self.trunk(adaptive_avg_pool2d(x, self.size))
+        mean, log_variance, offsets = x.split([self.z_dim, self.z_dim, math.prod(self.rows)], dim=1)
         return mean, log_variance, w_avg + offsets.unflatten(1, self.rows)
 
 

@@ -8,8 +8,10 @@ needs none of this: it is for generators trained from nothing, like the demo's.
 """
 
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
 from machine import processes
+from stylegan2 import Generator
 from weights.files import written_atomically
 
 from . import stopping
@@ -29,6 +31,7 @@ def warm_start(run, images, out, received=(), progress=True):
     from tqdm import tqdm
 
     config, G, network = run.config, run.G, run.reconstruction
+    drawn = up_to(G, config.warm_start_size)
     parameters = [p for p in (*network.encoder.parameters(), *G.parameters()) if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
     total = int(1000 * config.warm_start_kimg)
@@ -48,6 +51,7 @@ def warm_start(run, images, out, received=(), progress=True):
             next_state += 1000 * config.snapshot_kimg
         if number:
             raise stopping.Stopped(number)
+        G.requires_grad_(position >= 1000 * config.encoder_kimg)
         torch.manual_seed(config.seed * 1_000_003 + position)
         share = Share(rank, world_size, config.batch, run.device)
         x = batch_at(images, position, config.batch, config.seed, config.mirror, share)
@@ -58,7 +62,8 @@ def warm_start(run, images, out, received=(), progress=True):
         z = mean + share.randn(G.z_dim)[:part] * (log_variance / 2).exp()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         w_plus = torch.cat([G.mapping(z), w_plus[part:]])
-        y = G.synthesis(w_plus, noise=share.noise(G))
+        y = drawn.synthesis(w_plus[:, : drawn.num_ws], noise=share.noise(drawn))
+        x = adaptive_avg_pool2d(x, drawn.img_resolution)
         error = network.loss(y, x, w_plus, G.mapping.w_avg)
         for group in optimizer.param_groups:  # settle at the end
             group["lr"] = config.lr * min(1.0, 4 * (1 - position / total))
@@ -74,11 +79,23 @@ def warm_start(run, images, out, received=(), progress=True):
             for name, value in statistics.items():
                 writer.add_scalar(f"warm_start/{name}", value, position)
     bar.close()
+    if config.init:  # a discriminator that has been trained as one is the better start
+        return statistics
     state = run.D.state_dict()
     for name, tensor in network.encoder.trunk.state_dict().items():
-        if state[name].shape == tensor.shape:
+        if name in state and state[name].shape == tensor.shape:
             state[name].copy_(tensor)
     return statistics
+
+
+def up_to(G, resolution=None):
+    """A generator of a lower resolution made of the blocks of G (its mapping network is unused); G itself for None."""
+    if resolution is None or resolution == G.img_resolution:
+        return G
+    smaller = Generator(**{**G.config, "img_resolution": resolution})
+    for name in (f"b{size}" for size in smaller.synthesis.block_resolutions):
+        setattr(smaller.synthesis, name, getattr(G.synthesis, name))
+    return smaller.train()
 
 
 def _write(out, position, G, encoder, optimizer):

@@ -1,6 +1,6 @@
 """Train the demo sketch extractor: photo or render -> the XDoG line drawing of sketch/lines.py.
 
-    python -m scripts.train_sketch --data ../shared/avatars --out weights/demo/sketch.safetensors
+    python -m scripts.demo.train_sketch --data ../shared/avatars --out weights/demo/sketch.safetensors
 
 The input is disturbed (grain, brightness, colour) while the target is drawn from the clean picture, so the network
 learns outlines and not skin noise. About five minutes on one core.
@@ -141,7 +141,7 @@ def main(data, out, sheet, resolution, steps, batch, ngf, downsamplings, blocks,
         "steps": steps,
         "seconds": seconds,
         "seed": seed,
-        "command": f"python -m scripts.train_sketch --steps {steps} --batch {batch} --ngf {ngf} "
+        "command": f"python -m scripts.demo.train_sketch --steps {steps} --batch {batch} --ngf {ngf} "
         f"--downsamplings {downsamplings} --blocks {blocks} --learning-rate {learning_rate} --seed {seed}",
         "held_out": numbers,
         "licence": "Apache-2.0; trained on CC0 renders",

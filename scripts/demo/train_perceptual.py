@@ -1,6 +1,6 @@
 """Train the demo perceptual network on faces, then weigh its channels so that more distortion is farther.
 
-    python -m scripts.train_perceptual --data ../shared/avatars --out weights/demo/perceptual.safetensors
+    python -m scripts.demo.train_perceptual --data ../shared/avatars --out weights/demo/perceptual.safetensors
 
 Step 1, features: from one picture the network tells everything the avatars' manifest knows (style, hair, colours, age,
 gender, pose, face shape), the parsing, and how much blur and grain was added to it. The last task keeps fine detail
@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import nn
+
+from scripts.demo.distortions import degrade, distort
 
 SWAP = [0, 1, 3, 2, 5, 4, 6, 8, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]  # parsing classes after a flip
 ANGLES = 2  # the first two numbers are yaw and tilt: a flip turns their sign
@@ -116,42 +118,6 @@ class Pictures:
         return x, parsing[:, ::2, ::2], self.style[chosen], self.hair[chosen], numbers
 
 
-def blur(x, strength):
-    """Gaussian blur, sigma 0 to 3 pixels for strength [N] in 0..1."""
-    sigma = (3 * strength).clamp_min(0.05).view(-1, 1)
-    line = torch.exp(-torch.arange(-7.0, 8.0).square() / (2 * sigma.square()))
-    line = (line / line.sum(1, keepdim=True)).repeat_interleave(3, 0)[:, None, None]  # [N * 3, 1, 1, 15]
-    folded = F.pad(x, [7, 7, 7, 7], mode="reflect").flatten(0, 1)[None]  # [1, N * 3, H + 14, W + 14]
-    folded = F.conv2d(F.conv2d(folded, line, groups=line.shape[0]), line.mT, groups=line.shape[0])
-    return folded[0].view(x.shape)
-
-
-def grain(x, strength, generator):
-    """White noise, deviation 0 to 0.4 for strength [N] in 0..1."""
-    return x + 0.4 * strength.view(-1, 1, 1, 1) * torch.randn(x.shape, generator=generator)
-
-
-def tint(x, strength, generator):
-    """A shift of the colour in a random direction, length 0 to 0.6."""
-    direction = F.normalize(torch.randn(len(x), 3, 1, 1, generator=generator), dim=1)
-    return x + 0.6 * strength.view(-1, 1, 1, 1) * direction
-
-
-def warp(x, strength, generator):
-    """A smooth random displacement, up to about 8 % of the picture's side."""
-    field = F.interpolate(torch.randn(len(x), 2, 4, 4, generator=generator), size=x.shape[2:], mode="bicubic")
-    grid = F.affine_grid(torch.eye(2, 3).expand(len(x), 2, 3), list(x.shape), align_corners=False)
-    grid = grid + 0.08 * strength.view(-1, 1, 1, 1) * field.permute(0, 2, 3, 1)
-    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
-
-
-def distort(x, kind, strength, generator):
-    """One of the four distortions by number, clamped to [-1, 1]."""
-    if kind == 0:
-        return blur(x, strength).clamp(-1, 1)
-    return (grain, tint, warp)[kind - 1](x, strength, generator).clamp(-1, 1)
-
-
 @torch.no_grad()
 def ranking_pairs(network, pictures, count, generator):
     """Squared feature differences [count, channels] from a picture to a less and to a more disturbed one, and the kind.
@@ -222,13 +188,6 @@ def contact_sheet(path, network, images, generator):
         print(f"distance to {name}:", " ".join(f"{value:.3f}" for value in network(x, column)))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_image(torch.stack(columns, 1).flatten(0, 1) / 2 + 0.5, str(path), nrow=len(columns), padding=1)
-
-
-def degrade(x, generator):
-    """Blur and grain of random strength on half of the batch each; the strengths [N, 2] are labels."""
-    strength = torch.rand(len(x), 2, generator=generator)
-    strength *= (torch.rand(len(x), 2, generator=generator) < 0.5).float()
-    return grain(blur(x, strength[:, 0]), strength[:, 1], generator), strength
 
 
 @torch.no_grad()
@@ -313,7 +272,7 @@ def main(data, out, sheet, steps, batch, learning_rate, threads, seed):
         "steps": steps,
         "seconds": seconds,
         "seed": seed,
-        "command": f"python -m scripts.train_perceptual --steps {steps} --batch {batch} --seed {seed}",
+        "command": f"python -m scripts.demo.train_perceptual --steps {steps} --batch {batch} --seed {seed}",
         "scale": "two people of one style are 0.5 apart on average",
         "held_out": numbers,
         "licence": "Apache-2.0; trained on CC0 renders",

@@ -1,6 +1,6 @@
 """Train the demo face parser (BiSeNet) on the labels of both styles.
 
-    python -m scripts.train_parser --data ../shared/avatars --out weights/demo/parser.safetensors
+    python -m scripts.demo.train_parser --data ../shared/avatars --out weights/demo/parser.safetensors
 
 Cross entropy on the main and both auxiliary heads (BiSeNet, Eq. 1 and 2), thin classes weighted up. The pictures have
 128 pixels and are enlarged to `--resolution` first: the network's output has an eighth of its input's side.
@@ -156,7 +156,7 @@ def main(data, out, sheet, steps, batch, width, resolution, learning_rate, threa
         "steps": steps,
         "seconds": seconds,
         "seed": seed,
-        "command": f"python -m scripts.train_parser --steps {steps} --batch {batch} --width {width} "
+        "command": f"python -m scripts.demo.train_parser --steps {steps} --batch {batch} --width {width} "
         f"--resolution {resolution} --learning-rate {learning_rate} --seed {seed}",
         "held_out_iou": numbers,
         "classes_without_data": ["eye_g", "ear_r", "mouth", "neck_l", "hat"],
