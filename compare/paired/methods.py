@@ -218,7 +218,7 @@ def identity_settings(g_rendering):
 
     keys = ("sketch_weight", "sketch_size", "sketch_reduction", "color_weight", "color_size", "color_kernel",
             "color_sigma")  # fmt: skip
-    trained = weights.card(g_rendering).get("config", {})
+    trained = weights.card(g_rendering).get("config", {}) if weights.is_native(g_rendering) else {}
     return {key: trained.get(key, getattr(TrainingConfig, key)) for key in keys}
 
 

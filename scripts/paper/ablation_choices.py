@@ -55,6 +55,7 @@ def inversions(bundle, portraits, steps, out, facts):
     from compare.intervals import number
     from compare.tables import write_table
     from inversion import latent_optimization, regenerate
+    from losses.resize import comparable
     from metrics.face_distance import face_l2, face_lpips
     from metrics.identity import embedding, identity_distance
     from postprocess.masks import face_mask
@@ -81,7 +82,7 @@ def inversions(bundle, portraits, steps, out, facts):
         inversion = latent_optimization(bundle.g_rendering, target, on_step=lambda *_: bar.update(), **options)
         images = regenerate(bundle.g_real, inversion)
         with torch.no_grad():
-            reached = bundle.perceptual(target, inversion.image)
+            reached = bundle.perceptual(comparable(target), comparable(inversion.image))
             found = (reached, face_lpips(bundle.perceptual, images, truth, mask), face_l2(images, truth, mask))
         pixels = to_pixels(images)
         distances = [identity_distance(embedding(p), person) for p, person in zip(pixels, people, strict=True)]

@@ -145,6 +145,7 @@ def measure(pictures, out, made, others, bundle):
     from alignment.tensors import to_tensor
     from compare.intervals import number
     from compare.inversions import read_aligned
+    from losses.resize import comparable
     from metrics.identity import embedding, identity_distance
 
     size = bundle.g_real.img_resolution
@@ -154,7 +155,7 @@ def measure(pictures, out, made, others, bundle):
     def distances(name, portrait, reconstruction):
         a, b = (to_tensor(pixels[None], bundle.device) for pixels in (inputs[name], reconstruction))
         return {
-            "LPIPS": float(bundle.perceptual(a, b)),
+            "LPIPS": float(bundle.perceptual(comparable(a), comparable(b))),
             "L2": float((a - b).square().mean()),
             "identity": identity_distance(faces[name], embedding(portrait)),
         }

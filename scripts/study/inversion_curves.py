@@ -40,6 +40,7 @@ def main(data, out, folder, steps, rates, count, device):
     from compare.paired.data import read_results
     from compare.tables import write_table
     from inversion import Schedule, invert, regenerate
+    from losses.resize import comparable
     from machine.device import pick_device
     from metrics.identity import embedding, identity_distance
     from pipeline import load_bundle
@@ -69,7 +70,7 @@ def main(data, out, folder, steps, rates, count, device):
             (portrait,) = to_pixels(regenerate(bundle.g_real, inversion, bundle.g_rendering))
             found["seconds"].append(time.perf_counter() - started)
             with torch.no_grad():
-                found["LPIPS"].append(bundle.perceptual(target, inversion.image).item())
+                found["LPIPS"].append(bundle.perceptual(comparable(target), comparable(inversion.image)).item())
             found["to the person (dlib)"].append(identity_distance(embedding(portrait), person))
         values[name] = found
         seconds = float(np.mean(found["seconds"]))
