@@ -73,7 +73,7 @@ def read_landmarks(path):
         content = json.loads(path.read_text())
     except OSError as error:
         raise AlignmentError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AlignmentError(f"{path}: not JSON ({error}); write 68 [x, y] pairs a face") from error
     if not isinstance(content, dict):
         content = {None: content}
@@ -87,7 +87,7 @@ def _faces(path, name, points):
         faces = faces[None] if faces.ndim == 2 else faces  # [N, 68, 2]
         for face in faces:
             ffhq_quad(face)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise AlignmentError(f"{where}: {error}; write 68 [x, y] pairs a face") from error
     if not len(faces):
         raise AlignmentError(f"{where}: holds no face; write 68 [x, y] pairs a face")

@@ -17,9 +17,15 @@ def load_calibration(folder):
     """Limits of a weights folder, or {}: {"plain": {"lpips", "identity"}, "tuned": {...}, "restored": {...}, "yaw"},
     for faces redrawn without and with pivotal tuning, and for pictures that keep their detail."""
     try:
-        return json.loads((folder / "calibration.json").read_text())["limits"]
-    except (OSError, ValueError, KeyError):
+        limits = json.loads((folder / "calibration.json").read_text())["limits"]
+        kinds = {name: _numbers(value) for name, value in limits.items() if isinstance(value, dict)}
+        return _numbers(limits) | kinds
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def _numbers(values):
+    return {name: value for name, value in values.items() if type(value) in (int, float)}
 
 
 def face_warnings(measured, limits):
