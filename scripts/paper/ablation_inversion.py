@@ -43,6 +43,7 @@ def pairs(context, parameter, values):
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Output folder.")
 @click.option("--weights", "weights_folder", type=click.Path(exists=True, file_okay=False),
               help="As for project.py.  [default: embedded bundle]")  # fmt: skip
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--encoder", "encoders", multiple=True, metavar="METHOD=FILE", callback=pairs,
               help="Add psp, e4e or restyle with an encoder trained for g_rendering; may be repeated.")  # fmt: skip
 @click.option("--results", multiple=True, metavar="NAME=FOLDER", callback=pairs,
@@ -50,7 +51,7 @@ def pairs(context, parameter, values):
 @click.option("--count", default=4, show_default=True, type=click.IntRange(1), help="Inputs, evenly spread.")
 @click.option("--steps", default=25, show_default=True, type=click.IntRange(1), help="Of every optimisation.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(folder, out, weights_folder, encoders, results, count, steps, device):
+def main(folder, out, weights_folder, g_rendering, encoders, results, count, steps, device):
     from tqdm import tqdm
 
     import weights
@@ -75,7 +76,7 @@ def main(folder, out, weights_folder, encoders, results, count, steps, device):
         raise click.ClickException(f"{folder}: none of the pictures can be used; give aligned portraits")
     others = {name: read_system(path, [p for p, _ in everything]) for name, path in results.items()}
     try:
-        bundle = load_bundle(weights_folder, pick_device(device))
+        bundle = load_bundle(weights_folder, pick_device(device), g_rendering)
         networks = {name: bundle.perceptual for name in OPTIMISATIONS}
         networks |= {name: load_fitting(path, name, bundle) for name, path in encoders.items()}
     except weights.WeightsError as error:

@@ -22,37 +22,43 @@ KINDS = {"plain": "paper", "tuned": "fast"}  # limits: by which preset
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
-@click.option("--batch", default=8, show_default=True)
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
+@click.option("--steps", type=click.IntRange(1), help="No more than these, for a trial.  [default: the presets' own]")
+@click.option("--batch", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(data, out, folder, batch, device):
+def main(data, out, folder, g_rendering, steps, batch, device):
     import numpy as np
-    from PIL import Image
     from tqdm import tqdm
 
     import weights
     from alignment.tensors import to_pixels, to_tensor
+    from compare.paired.data import read_results, stems
     from inversion import invert, regenerate
+    from losses.resize import comparable
     from machine.device import pick_device
     from metrics.identity import embedding, identity_distance
     from pipeline import load_bundle
     from pipeline.presets import PRESETS
     from weights.files import written_atomically
 
-    bundle = load_bundle(folder, pick_device(device))
+    try:
+        bundle = load_bundle(folder, pick_device(device), g_rendering)
+    except weights.WeightsError as error:
+        raise click.ClickException(str(error)) from error
     size = bundle.g_real.img_resolution
-    held_out = sorted(path.stem for path in (data / "matched").iterdir())
+    held_out = stems(data / "matched")
     names, limits = held_out[::8], {}
     for kind, preset in KINDS.items():
         schedule, lpips, identity = PRESETS[preset].schedule, [], []
+        schedule = schedule if steps is None else schedule.at_most(steps)
         bar = tqdm(total=schedule.length * len(names), unit="step", desc=preset)
         for i in range(0, len(names), batch):
-            images = [Image.open(data / "rendered" / f"{name}.jpg").convert("RGB") for name in names[i : i + batch]]
-            crops = np.stack([np.asarray(im.reduce(im.width // size) if im.width > size else im) for im in images])
+            crops = read_results(data / "rendered", names[i : i + batch], size)
             target = to_tensor(crops, bundle.device)
             inversion = invert(
                 bundle.g_rendering, target, bundle.perceptual, schedule, on_step=lambda *_, bar=bar: bar.update()
             )
-            lpips += bundle.perceptual(target, inversion.image).tolist()
+            lpips += bundle.perceptual(comparable(target), comparable(inversion.image)).tolist()
             pairs = zip(crops, to_pixels(regenerate(bundle.g_real, inversion, bundle.g_rendering)), strict=True)
             identity += [identity_distance(embedding(crop), embedding(portrait)) for crop, portrait in pairs]
         bar.close()

@@ -39,7 +39,7 @@ def test_few_rows_of_many_numbers_and_statistics_agree_with_the_long_way():
 
 
 def test_inception_file_is_named(tmp_path):
-    with pytest.raises(WeightsError, match="none.pth: no such weight file; python scripts/download_weights.py inception"):
+    with pytest.raises(WeightsError, match="none.pth: no such weight file; python scripts/download"):
         fid.load_inception(tmp_path / "none.pth")
     (tmp_path / "other.pth").write_bytes(b"something else")
     with pytest.raises(WeightsError, match="other.pth: SHA-256 .* is not the original's 6726825d"):
