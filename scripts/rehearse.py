@@ -81,7 +81,7 @@ def rehearse(folder, resolution, only=()):
 def in_a_process(function, *arguments):
     """The exit code of a call in a process of its own. What this one holds counts in the peak memory of every command
     that it starts, so it stays small and never imports torch."""
-    process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    process = multiprocessing.get_context("spawn").Process(target=function, args=arguments, daemon=True)
     process.start()
     process.join()
     return process.exitcode
@@ -112,7 +112,7 @@ def prepare(folder, resolution):
 
 def copy_program(folder):
     """The modules and what they read, without what was downloaded, trained or built."""
-    packages = [path.parent.name for path in ROOT.glob("*/__init__.py")]
+    packages = {path.parent.name for path in ROOT.glob("*/*.py")} - {"tests"}
     for name in {*packages, *COPIED}:
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
     for path in ROOT.glob("*.py"):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 from PIL import Image
 
-IDENTITIES, EVALUATED = 16, 2
+IDENTITIES, EVALUATED = 32, 2
 PORTRAIT = "avatar05_portrait.png"
 
 

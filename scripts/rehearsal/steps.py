@@ -129,9 +129,16 @@ def steps_of(resolution, cuda=False):
             f"python {paper}/table_texture.py --data texture --out runs/texture --rounds 1 --iterations 1",
             smaller="one case at 256x256, 1 iteration",
         ),
-        step("Fig. 6, study", f"python {paper}/user_study.py make ours=runs/paired/methods/ours "
-             f"input=runs/paired/methods/input -o {study}", smaller="2 pictures"),  # fmt: skip
-        step("Fig. 6, report", f"python {paper}/user_study.py report answers -o {study}", smaller="1 participant"),
+        step(
+            "Fig. 6, study",
+            f"python {paper}/user_study.py make ours=runs/paired/methods/ours input=runs/paired/methods/input -o {study}",
+            smaller="2 pictures",
+        ),
+        step(
+            "Fig. 6, report",
+            f"python {paper}/user_study.py report answers/P1.json -o {study}",
+            smaller="1 participant",
+        ),
         Step(
             "calibrate_warnings",
             ["python", "scripts/study/calibrate_warnings.py", *data, "--out", "runs/calibration.json", *tuned]

@@ -1,0 +1,1 @@
+"""Methods side by side: their results folders, the paired benchmark, tables and plots, and the user study."""
