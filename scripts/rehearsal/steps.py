@@ -34,7 +34,7 @@ def steps_of(resolution, cuda=False):
     data, quick = ["--data", "avatars"], ["--count", "2", "--steps", "1", "--batch", "1"]
     rows = ["--g-real", f"{DOWNLOADS}/ffhq.pkl", "--generator", f"ours={RUN}/snapshot.safetensors"]
     sets_of_pictures = ["--rendered", "avatars/rendered", "--real", "avatars/real"]
-    paper, study = "scripts/paper", "runs/study"
+    paper, study, made = "scripts/paper", "runs/study", "runs/paired/methods"
     native, public = "weights/ffhq1024.safetensors", "runs/ffhq.pt"
     return [
         step("weights: list", "python scripts/download_weights.py --list"),
@@ -131,7 +131,7 @@ def steps_of(resolution, cuda=False):
         ),
         step(
             "Fig. 6, study",
-            f"python {paper}/user_study.py make ours=runs/paired/methods/ours input=runs/paired/methods/input -o {study}",
+            f"python {paper}/user_study.py make ours={made}/ours input={made}/input -o {study}",
             smaller="2 pictures",
         ),
         step(
