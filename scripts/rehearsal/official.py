@@ -1,6 +1,7 @@
 """Write networks of ours the way the official StyleGAN2-ADA release pickles its own: each module as a persistent object
 with its source (here: none), and constructor arguments beside the state."""
 
+import copy
 import pickle
 import sys
 import types
@@ -56,7 +57,7 @@ def save_official(path, generator, discriminator):
     D["block_kwargs"] = D["block_kwargs"] | {"freeze_layers": 0}
     content = {
         "training_set_kwargs": None,
-        "G": Saved(generator, generator.config),
+        "G": Saved(copy.deepcopy(generator), generator.config),  # numbers of its own, as in training
         "D": Saved(discriminator, D, "Discriminator"),
         "G_ema": Saved(generator, generator.config),
         "augment_pipe": None,
