@@ -29,7 +29,7 @@ def main(config, out, overrides, dry_run, device):
         if dry_run:
             describe(config)
             return
-        snapshot = train(config, out, pick_device(device))
+        snapshot = train(config, out, pick_device(device), tell=lambda line: click.echo(line, err=True))
     except Stopped as stop:
         click.echo(str(stop), err=True)
         raise SystemExit(128 + stop.signal) from stop

@@ -87,7 +87,7 @@ def _faces(path, name, points):
         faces = faces[None] if faces.ndim == 2 else faces  # [N, 68, 2]
         for face in faces:
             ffhq_quad(face)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise AlignmentError(f"{where}: {one_line(error)}; write 68 [x, y] pairs a face") from error
     if not len(faces):
         raise AlignmentError(f"{where}: holds no face; write 68 [x, y] pairs a face")

@@ -28,6 +28,11 @@ class Schedule:
         """Steps for one portrait, tuning included."""
         return self.steps + (self.tuning.steps if self.tuning else 0)
 
+    def at_most(self, steps):
+        """The schedule with no more than so many steps of Eq. 4, and of tuning."""
+        tuning = self.tuning and replace(self.tuning, steps=min(self.tuning.steps, steps))
+        return replace(self, steps=min(self.steps, steps), tuning=tuning)
+
     def following(self, steps, rate):
         """The schedule of a frame that starts from the one before it: these shares of steps and learning rate, and no
         disturbance."""

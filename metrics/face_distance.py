@@ -2,6 +2,8 @@
 
 import torch
 
+from losses.resize import comparable
+
 
 def face_l2(result, truth, mask):
     """Mean squared difference over the masked pixels. [N, 3, H, W] in [-1, 1], bool [N, H, W] -> [N]."""
@@ -12,4 +14,4 @@ def face_l2(result, truth, mask):
 def face_lpips(perceptual, result, truth, mask):
     """LPIPS with everything outside the mask replaced by the truth, so that only the face can differ. -> [N]."""
     with torch.no_grad():
-        return perceptual(torch.where(mask[:, None], result, truth), truth)
+        return perceptual(comparable(torch.where(mask[:, None], result, truth)), comparable(truth))

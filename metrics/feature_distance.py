@@ -4,6 +4,8 @@ The formula is that of the Frechet inception distance (Heusel et al. 2017), the 
 compare with each other only, never with a published FID.
 """
 
+import functools
+
 import torch
 
 
@@ -19,28 +21,39 @@ def frechet_distance(a, b):
 
     |mean_a - mean_b|^2 + tr(A + B - 2 (B^(1/2) A B^(1/2))^(1/2)), A and B the covariances (Dowson and Landau 1982).
     """
-    return frechet_distance_to(b)(a)
+    return frechet_distance_to(*moments(b))(a)
 
 
-def frechet_distance_to(b):
-    """The function a -> frechet_distance(a, b), which looks at b once."""
-    mean_b, B = b.mean(0), torch.cov(b.T)
-    values, vectors = torch.linalg.eigh(B)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+def moments(b):
+    """(mean [C], covariance [C, C]) of features [N, C], or of statistics that have them as arrays `mu` and `sigma`."""
+    if torch.is_tensor(b):
+        return b.mean(0), torch.cov(b.T)
+    return torch.from_numpy(b.mu), torch.from_numpy(b.sigma)
+
+
+def frechet_distance_to(mean, covariance):
+    """The function a -> frechet_distance(a, b), b being a set of this mean and covariance. The trace of the square root
+    comes from the N x N matrix with the same eigenvalues where that is the smaller one."""
+
+    @functools.cache
+    def root():
+        values, vectors = torch.linalg.eigh(covariance)
+        return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
     def distance(a):
-        A = torch.cov(a.T)
-        cross = torch.linalg.eigvalsh(root @ A @ root).clamp(min=0).sqrt().sum()
-        return float((a.mean(0) - mean_b).square().sum() + A.trace() + B.trace() - 2 * cross)
+        centred = (a - a.mean(0)) / (len(a) - 1) ** 0.5  # [N, C], A = centred^T centred
+        product = centred @ covariance @ centred.T if len(a) < a.shape[1] else root() @ (centred.T @ centred) @ root()
+        cross = torch.linalg.eigvalsh(product).clamp(min=0).sqrt().sum()
+        return float((a.mean(0) - mean).square().sum() + centred.square().sum() + covariance.trace() - 2 * cross)
 
     return distance
 
 
 def resampled_distances(features, reference, compare=frechet_distance, samples=200):
-    """How sure a distance of sets [N, C] and [M, C] is: a list of floats, compare(features, reference) first, then the
-    Frechet distances of `samples` resampled `features` (bootstrap)."""
+    """How sure a distance of sets is: a list of floats, compare(features, reference) first, then the Frechet distances
+    of `samples` resampled `features` (bootstrap). features: [N, C]; reference: [M, C], or statistics (`moments`)."""
     generator = torch.Generator().manual_seed(0)
-    values, frechet = [float(compare(features, reference))], frechet_distance_to(reference)
+    values, frechet = [float(compare(features, reference))], frechet_distance_to(*moments(reference))
     for _ in range(samples):
         index = torch.randint(0, len(features), [len(features)], generator=generator)
         values.append(frechet(features[index]))

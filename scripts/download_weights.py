@@ -2,7 +2,7 @@
 
     python scripts/download_weights.py --list
     python scripts/download_weights.py ffhq1024 vgg16 bisenet
-    python project.py avatar.png -o out --weights weights/downloads --g-rendering runs/drfhq/snapshot.safetensors
+    python project.py avatar.png -o out --weights weights/downloads --g-rendering runs/drfhq
 
 A file takes its name when it is whole and checked. Its SHA-256 is recorded at its first download
 (weights/downloads.lock.yaml) and checked from then on. One fetched by hand may be put where `--list` says; `--verify`

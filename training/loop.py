@@ -25,8 +25,10 @@ from .step import train_step
 from .warm_start import warm_start
 
 
-def train(config, out, device="cpu", progress=True):
+def train(config, out, device="cpu", progress=True, tell=lambda line: None):
     """Run `config` (a TrainingConfig) in the folder `out` until `config.kimg`; resumes what lies there.
+
+    tell: is given a line about files beside the training pictures that are not taken.
 
     Writes `config.yaml`, `log.txt`, `stats.jsonl`, `metrics.jsonl`, TensorBoard events, `samples-*.png`,
     `snapshot-*.safetensors` (G_ema and D; `snapshot.safetensors` is the newest) and `state.pt`. Returns the path of the
@@ -39,7 +41,7 @@ def train(config, out, device="cpu", progress=True):
     device = processes.start(device)
     try:
         with locked(out, device), stopping.listening() as received:
-            images = training_set(config)
+            images = training_set(config, tell if processes.rank() == 0 else lambda line: None)
             run = Run(config, device)
             use_tensor_cores(run)
             if processes.rank() == 0:
@@ -97,7 +99,7 @@ def prepare(run, images, out, received, progress):
     """What comes before the first step of a plain run: the new block of a grown discriminator, the warm start."""
     config = run.config
     if config.init and run.g_real is None:
-        start = stylegan2.checkpoints.load(config.init)["D"].to(run.device)
+        start = stylegan2.checkpoints.load_discriminator(config.init, run.device)
         if 2 * start.img_resolution == config.resolution:
             fit_first_block(start, run.D, images, config.seed)
     if config.warm_start_kimg:
@@ -105,12 +107,12 @@ def prepare(run, images, out, received, progress):
         run.G_ema.load_state_dict(run.G.state_dict())
 
 
-def training_set(config):
+def training_set(config, tell=lambda line: None):
     """The Pictures of a configuration. Raises DatasetError, naming the key."""
     if config.exclude and not Path(config.exclude).is_dir():
         raise DatasetError(f"exclude = {config.exclude}: no such folder; leave the key out to train on all of data")
     try:
-        return Pictures(training_names(config.data, config.exclude), config.resolution)
+        return Pictures(training_names(config.data, config.exclude, tell), config.resolution)
     except DatasetError as error:
         raise DatasetError(f"data = {error}") from error
 

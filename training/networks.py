@@ -17,16 +17,13 @@ def build_networks(config):
     """(G, D, g_real) of a run; g_real is None in plain training. Raises ValueError where a checkpoint does not fit the
     configuration or holds no D, WeightsError where it cannot be read."""
     if config.g_real:
-        start = stylegan2.checkpoints.load(config.g_real)
-        g_real = start.get("G_ema", start.get("G"))
-        if g_real is None:
-            raise ValueError(f"{config.g_real}: holds no generator, only {', '.join(start)}; give another g_real")
+        g_real = stylegan2.checkpoints.load_generator(config.g_real)
         check_sizes(config.g_real, g_real, config)
         g_real = with_precision(g_real, config)
-        D = with_precision(discriminator_beside(start, g_real, config), config)
+        D = with_precision(discriminator_beside(g_real, config), config)
         G = copy.deepcopy(g_real)
         if config.init:
-            G = with_precision(stylegan2.checkpoints.load(config.init)["G_ema"], config)
+            G = with_precision(stylegan2.checkpoints.load_generator(config.init), config)
             check_sizes(config.init, G, config)
         return G, D, g_real.eval().requires_grad_(False)
     widths = dict(
@@ -39,25 +36,22 @@ def build_networks(config):
     G = Generator(config.z_dim, 0, config.w_dim, config.resolution, 3, mapping, widths)
     D = Discriminator(0, config.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})
     if config.init:
-        start = stylegan2.checkpoints.load(config.init)
-        missing = [name for name in ("G_ema", "D") if name not in start]
-        if missing:
-            raise ValueError(f"{config.init}: holds no {' and no '.join(missing)}; init takes the snapshot of a run")
-        check_sizes(config.init, start["G_ema"], config, may_grow=True)
-        grow(start["G_ema"], G)
-        grow(start["D"], D)
+        start = stylegan2.checkpoints.load_generator(config.init)
+        check_sizes(config.init, start, config, may_grow=True)
+        grow(start, G)
+        grow(stylegan2.checkpoints.load_discriminator(config.init), D)
     return G, D, None
 
 
-def discriminator_beside(start, g_real, config):
-    """The D to fine-tune with: that of `discriminator`, or of g_real's own file (`start`, its networks)."""
+def discriminator_beside(g_real, config):
+    """The D to fine-tune with: that of the file `discriminator`, or of g_real's own."""
     path = config.discriminator or config.g_real
-    D = (stylegan2.checkpoints.load(path) if config.discriminator else start).get("D")
-    if D is None:
+    try:
+        D = stylegan2.checkpoints.load_discriminator(path)
+    except stylegan2.checkpoints.CheckpointError as error:
         raise ValueError(
-            f"{path}: holds no discriminator (D), which fine-tuning starts from; name a file that has the D of the "
-            "same training, a snapshot of train.py or an official pickle, by --set discriminator=FILE"
-        )
+            f"{error}; fine-tuning starts from the D of the same training: name its file by --set discriminator=FILE"
+        ) from error
     if (D.img_resolution, D.img_channels, D.c_dim) != (g_real.img_resolution, g_real.img_channels, 0):
         raise ValueError(
             f"{path}: its D judges pictures of {D.img_resolution} pixels, {D.img_channels} channels and {D.c_dim} "
@@ -107,8 +101,6 @@ def check_sizes(path, G, config, may_grow=False):
         )
         remedy = " ".join(f"--set {key}={value}" for key, value in differ.items())
         raise ValueError(f"{path}: its generator has {said}; use {remedy}, or another checkpoint")
-    if G.img_channels != 3 or G.c_dim:
-        raise ValueError(f"{path}: draws {G.img_channels} channels with {G.c_dim} labels; a run needs 3 and none")
     if not may_grow:
         check_widths(path, G, config)
 

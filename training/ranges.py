@@ -1,6 +1,7 @@
 """Which values a configuration key may have, written beside its type: `batch: Annotated[int, Within(1, 64)] = 32`."""
 
 import math
+import reprlib
 import types
 import typing
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def converted(value, annotation):
         pass
     name = "text (in quotes where YAML takes it for something else)" if kind is str and not rules else kind.__name__
     wanted = " ".join([name, *map(str, rules)])
-    shown = repr(value)
+    shown = reprlib.repr(value) if isinstance(value, list | dict) else repr(value)  # aliases may stand for billions
     shown = shown if len(shown) < 60 else shown[:57] + "..."
     raise ValueError(f"must be {wanted}{' or null' if optional else ''}, got {shown}")
 

@@ -13,9 +13,10 @@ from PIL import Image
 
 import stylegan2.checkpoints
 from machine import processes
-from weights.files import written_atomically
+from weights.files import first_line, written_atomically
 
 GRID = (8, 6)  # columns, rows of the sample grid
+STATE_FAILURES = (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError)  # of one that does not fit
 NETWORK_KEYS = ("resolution", "z_dim", "w_dim", "mapping_layers", "channel_base", "channel_max")
 
 
@@ -151,9 +152,10 @@ def restore(run, out):
         raise ValueError(f"{path}: not there for processes {missing}; --out must be one folder that all machines share")
     if not path.is_file():
         return False
-    state = torch.load(path, map_location=run.device, weights_only=True)
+    state = read_state(path, run.device)
+    then_config = state.get("config")
     for key in NETWORK_KEYS:
-        then, now = state["config"].get(key), getattr(run.config, key)
+        then, now = then_config.get(key) if isinstance(then_config, dict) else None, getattr(run.config, key)
         if then != now and then is not None and now is not None:
             raise ValueError(
                 f"{path}: that run has {key} = {then}, the configuration says {now}; set {key}={then} to go on with "
@@ -161,10 +163,23 @@ def restore(run, out):
             )
     try:
         run.load_state_dict(state)
-    except (RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except STATE_FAILURES as error:
+        reason = first_line(error)
         raise ValueError(f"{path}: does not fit this configuration ({reason}); give another --out") from error
     return True
+
+
+def read_state(path, device):
+    """The dictionary of a state that a run saved, read as data. Raises ValueError, naming the file and the remedy, when
+    it is damaged or something else."""
+    remedy = "put a copy of it back, or delete it to start the run again"
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # damaged data can fail anywhere
+        raise ValueError(f"{path}: is damaged or no state of a run ({first_line(error, 100)}); {remedy}") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path}: holds a {type(state).__name__}, not the state of a run; {remedy}")
+    return state
 
 
 @torch.no_grad()

@@ -12,9 +12,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from machine import processes
 from stylegan2 import Generator
-from weights.files import written_atomically
+from weights.files import first_line, written_atomically
 
-from . import stopping
+from . import snapshots, stopping
 from .dataset import batch_at
 from .shares import Share
 
@@ -109,20 +109,22 @@ def _restore(out, G, encoder, optimizer):
     path = out / "warm_start.pt"
     if not path.is_file():
         return 0
-    state = torch.load(path, map_location=next(G.parameters()).device, weights_only=True)
-    for name, target in (("G", G), ("encoder", encoder), ("optimizer", optimizer)):
-        target.load_state_dict(state[name])
-    return state["position"]
+    state = snapshots.read_state(path, next(G.parameters()).device)
+    try:
+        for name, target in (("G", G), ("encoder", encoder), ("optimizer", optimizer)):
+            target.load_state_dict(state[name])
+        return int(state["position"])
+    except snapshots.STATE_FAILURES as error:
+        reason = first_line(error)
+        raise ValueError(f"{path}: does not fit this configuration ({reason}); give another --out") from error
 
 
 @torch.no_grad()
 def reconstruction_grid(run, images, columns=8, rows=3):
     """Training pictures, each above its reconstruction from w+."""
-    from .snapshots import to_grid
-
     strips = []
     for row in range(rows):
         x = batch_at(images, row * columns, columns, seed=1).to(run.device)
         w_plus = run.reconstruction.encode(x, run.G.mapping.w_avg)
         strips += [x, run.G.synthesis(w_plus, noise_mode="const")]
-    return to_grid(strips)
+    return snapshots.to_grid(strips)

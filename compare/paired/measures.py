@@ -19,7 +19,7 @@ import torch
 from alignment.tensors import to_tensor
 from compare.intervals import difference, number, set_number
 from losses.perceptual import load_perceptual
-from losses.resize import downsample
+from losses.resize import comparable, downsample
 from metrics.face_distance import face_l2, face_lpips
 from metrics.feature_distance import paired_distances, pooled_features
 from metrics.identity import embedding, identity_distance
@@ -75,7 +75,7 @@ class Ruler:
             part = slice(start, start + PORTION)
             x, truth = (to_tensor(p[part], self.device) for p in (pixels, self.truths))
             face = torch.from_numpy(face_mask(self.labels[part])).to(self.device)
-            values["LPIPS"] += self.perceptual(x, truth).tolist()
+            values["LPIPS"] += self.perceptual(comparable(x), comparable(truth)).tolist()
             values["L2"] += face_l2(x, truth, torch.ones_like(face)).tolist()
             values["LPIPS (face)"] += face_lpips(self.perceptual, x, truth, face).tolist()
             values["L2 (face)"] += face_l2(x, truth, face).tolist()

@@ -94,12 +94,13 @@ def framework_methods(bundle, steps):
     ]
 
 
-def finished_methods(bundle):
+def finished_methods(bundle, steps):
     """The pipeline as project.py runs it by default, on the portrait as a picture of its own: `restored`, and
-    `redrawn`, the same inversion without the picture's detail."""
+    `redrawn`, the same inversion without the picture's detail. steps: no more than these."""
     from pipeline.presets import DEFAULT, PRESETS
 
     preset, inversions = PRESETS[DEFAULT], {}
+    preset = replace(preset, schedule=preset.schedule.at_most(steps))
     networks = {role: bundle.files[role] for role in ("g_real", "g_rendering", "perceptual", "parser")}
     said = described(preset.schedule)
     return [
@@ -135,12 +136,12 @@ def finished(bundle, schedule, finish, inversions, target, on_step):
     return to_tensor(np.stack(results), bundle.device) if results else torch.empty(0)
 
 
-def tuned_methods(bundle):
+def tuned_methods(bundle, steps):
     """What g_real alone draws after pivotal tuning: ours_tuned is carried over to it, direct_tuned is what the tuned
-    g_real itself draws."""
+    g_real itself draws. steps: no more than these."""
     from inversion import Schedule, Tuning, invert, regenerate
 
-    files, schedule = bundle.files, Schedule(100, tuning=Tuning(100, lr=1e-3))
+    files, schedule = bundle.files, Schedule(100, tuning=Tuning(100, lr=1e-3)).at_most(steps)
 
     def ours(target, on_step):
         found = invert(bundle.g_rendering, target, bundle.perceptual, schedule, on_step=on_step)
@@ -220,7 +221,7 @@ def identity_settings(g_rendering):
 
     keys = ("sketch_weight", "sketch_size", "sketch_reduction", "color_weight", "color_size", "color_kernel",
             "color_sigma")  # fmt: skip
-    trained = weights.card(g_rendering).get("config", {})
+    trained = weights.card(g_rendering).get("config", {}) if weights.is_native(g_rendering) else {}
     return {key: trained.get(key, getattr(TrainingConfig, key)) for key in keys}
 
 

@@ -23,10 +23,11 @@ LATENTS = 32
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--count", default=6, show_default=True, type=click.IntRange(2), help="Evaluation identities.")
 @click.option("--steps", default=100, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(data, out, folder, count, steps, device):
+def main(data, out, folder, g_rendering, count, steps, device):
     import weights
     from compare.paired.data import evaluation_portraits
     from compare.paired.methods import sketch_file
@@ -34,7 +35,7 @@ def main(data, out, folder, count, steps, device):
     from pipeline import load_bundle
 
     try:
-        bundle = load_bundle(folder, pick_device(device))
+        bundle = load_bundle(folder, pick_device(device), g_rendering)
     except weights.WeightsError as error:
         raise click.ClickException(str(error)) from error
     portraits = evaluation_portraits(data, bundle.g_real.img_resolution, count)
@@ -55,6 +56,7 @@ def inversions(bundle, portraits, steps, out, facts):
     from compare.intervals import number
     from compare.tables import write_table
     from inversion import latent_optimization, regenerate
+    from losses.resize import comparable
     from metrics.face_distance import face_l2, face_lpips
     from metrics.identity import embedding, identity_distance
     from postprocess.masks import face_mask
@@ -81,7 +83,7 @@ def inversions(bundle, portraits, steps, out, facts):
         inversion = latent_optimization(bundle.g_rendering, target, on_step=lambda *_: bar.update(), **options)
         images = regenerate(bundle.g_real, inversion)
         with torch.no_grad():
-            reached = bundle.perceptual(target, inversion.image)
+            reached = bundle.perceptual(comparable(target), comparable(inversion.image))
             found = (reached, face_lpips(bundle.perceptual, images, truth, mask), face_l2(images, truth, mask))
         pixels = to_pixels(images)
         distances = [identity_distance(embedding(p), person) for p, person in zip(pixels, people, strict=True)]

@@ -29,11 +29,12 @@ ORDER = ("direct", "guided", "ours")
 @click.option("--pictures", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Aligned squares.")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--count", type=click.IntRange(2), help="How many pictures, evenly spread.  [default: all]")
 @click.option("--steps", default=500, show_default=True, type=click.IntRange(1))
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(data, pictures, out, folder, count, steps, batch, device):
+def main(data, pictures, out, folder, g_rendering, count, steps, batch, device):
     if (data is None) == (pictures is None):
         raise click.ClickException("give either --data or --pictures")
     import weights
@@ -44,7 +45,7 @@ def main(data, pictures, out, folder, count, steps, batch, device):
     from pipeline import load_bundle
 
     try:
-        bundle = load_bundle(folder, pick_device(device))
+        bundle = load_bundle(folder, pick_device(device), g_rendering)
         size = bundle.g_real.img_resolution
         portraits = evaluation_portraits(data, size, count) if data else aligned_portraits(pictures, size, count)
         methods = sorted(framework_methods(bundle, steps), key=lambda method: ORDER.index(method.name))

@@ -37,6 +37,7 @@ PUBLISHED = {"latent_optimization": {"seconds": 27.6}}
     type=click.Path(exists=True, file_okay=False),
     help="As for project.py.  [default: embedded bundle]",
 )
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option(
     "--encoder",
     "encoders",
@@ -55,7 +56,7 @@ PUBLISHED = {"latent_optimization": {"seconds": 27.6}}
 @click.option("--count", default=4, show_default=True, type=click.IntRange(1), help="Inputs, evenly spread.")
 @click.option("--steps", default=25, show_default=True, type=click.IntRange(1), help="Of every optimisation.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(folder, out, weights_folder, encoders, results, count, steps, device):
+def main(folder, out, weights_folder, g_rendering, encoders, results, count, steps, device):
     from tqdm import tqdm
 
     import weights
@@ -80,7 +81,7 @@ def main(folder, out, weights_folder, encoders, results, count, steps, device):
         raise click.ClickException(f"{folder}: none of the pictures can be used; give aligned portraits")
     others = {name: read_system(path, [p for p, _ in everything]) for name, path in results.items()}
     try:
-        bundle = load_bundle(weights_folder, pick_device(device))
+        bundle = load_bundle(weights_folder, pick_device(device), g_rendering)
         networks = {name: bundle.perceptual for name in OPTIMISATIONS}
         networks |= {name: load_fitting(path, name, bundle) for name, path in encoders.items()}
     except weights.WeightsError as error:
@@ -141,6 +142,7 @@ def measure(pictures, out, made, others, bundle):
     from alignment.tensors import to_tensor
     from compare.intervals import number
     from compare.inversions import read_aligned
+    from losses.resize import comparable
     from metrics.identity import embedding, identity_distance
 
     size = bundle.g_real.img_resolution
@@ -150,7 +152,7 @@ def measure(pictures, out, made, others, bundle):
     def distances(name, portrait, reconstruction):
         a, b = (to_tensor(pixels[None], bundle.device) for pixels in (inputs[name], reconstruction))
         return {
-            "LPIPS": float(bundle.perceptual(a, b)),
+            "LPIPS": float(bundle.perceptual(comparable(a), comparable(b))),
             "L2": float((a - b).square().mean()),
             "identity": identity_distance(faces[name], embedding(portrait)),
         }

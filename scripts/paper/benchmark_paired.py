@@ -23,6 +23,7 @@ from compare.arguments import named_paths
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--ablation", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Output folder of "
               "scripts/paper/ablation_losses.py.")  # fmt: skip
 @click.option(
@@ -36,7 +37,7 @@ from compare.arguments import named_paths
 @click.option("--steps", default=500, show_default=True, type=click.IntRange(1))
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(data, out, folder, ablation, results, count, steps, batch, device):
+def main(data, out, folder, g_rendering, ablation, results, count, steps, batch, device):
     import weights
     from compare.paired.data import evaluation_portraits
     from compare.paired.methods import (
@@ -52,9 +53,9 @@ def main(data, out, folder, ablation, results, count, steps, batch, device):
     from pipeline import load_bundle
 
     try:
-        bundle = load_bundle(folder, pick_device(device))
+        bundle = load_bundle(folder, pick_device(device), g_rendering)
         portraits = evaluation_portraits(data, bundle.g_real.img_resolution, count)
-        methods = finished_methods(bundle) + framework_methods(bundle, steps) + tuned_methods(bundle)
+        methods = finished_methods(bundle, steps) + framework_methods(bundle, steps) + tuned_methods(bundle, steps)
         methods += ablation_methods(bundle, steps, ablation) if ablation else []
         methods.append(untouched())
         absent = [name for name in ABLATIONS if name not in {method.name for method in methods}]

@@ -28,7 +28,7 @@ PUBLISHED = {  # Table 3 of the paper (2 of its first version), 150 pairs at 102
     "DRFHQ (Ours)": {VGG: 0.135, "L2": 0.048},
     "Diverse Human Faces": {VGG: 0.176, "L2": 0.062},
 }
-PORTION = 10
+PORTION = 10  # pairs at a time, of pictures up to 256 pixels; fewer of larger ones
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,16 @@ def portrait_pairs(rows, source, count, lpips, schedule, device):
                     lambda: latent_optimization(row.generator, target, lpips.network, **schedule).w_plus.cpu(),
                 )
 
-        w_plus = in_portions(invert, len(pictures), PORTION, processes, f"invert into {name}")
+        w_plus = in_portions(invert, len(pictures), portion(real.generator), processes, f"invert into {name}")
         second[name] = drawn(real, w_plus, device)
     what = f"{len(pictures)} rendered portraits and what the method makes of them ({schedule['steps']} steps)"
     sources = {"portraits": str(source), "names": [path.name for path in pictures.paths], "schedule": schedule}
     return Pairs("portrait", portraits, second, len(pictures), what, sources)
+
+
+def portion(generator):
+    """How many pictures are worked on at a time: as many as fit into the memory of those of 256 pixels."""
+    return max(PORTION * 256**2 // max(generator.img_resolution, 256) ** 2, 1)
 
 
 def table(out, pairs, rows, lpips):
@@ -176,7 +181,8 @@ def table(out, pairs, rows, lpips):
             l2 = (x - y).square().mean([1, 2, 3])
             return torch.stack([lpips.network(comparable(x), comparable(y)), l2], dim=1).cpu()  # [n, 2]
 
-        measured = in_portions(differences, pairs.count, PORTION, processes, name).T.tolist()
+        at_a_time = portion(rows["g_real"].generator)
+        measured = in_portions(differences, pairs.count, at_a_time, processes, name).T.tolist()
         values[name] = dict(zip((lpips.name, "L2"), measured, strict=True))
     if processes.rank() > 0:
         return

@@ -12,8 +12,10 @@ are there; else the embedded network's feature distance, which is no FID. Identi
 generator(w) by CurricularFace where its weights are there; else dlib's distance. `python scripts/download_weights.py
 inception curricularface` fetches both.
 
-Of the sets of pictures at most twice as many as are drawn are used, evenly spread. Features are kept, so a run that was
-stopped goes on. Writes table.md, table.csv, results.json and sheet.png (latents in columns, generators in rows).
+Of the sets of pictures at most twice as many as are drawn are used, evenly spread. With FID, OUT/rendered.npz and
+OUT/real.npz hold their statistics as pytorch-fid reads them; a set may also be given as such a file, and then has no
+KID, precision and recall. Features are kept, so a run that was stopped goes on. Writes table.md, table.csv,
+results.json and sheet.png (latents in columns, generators in rows).
 """
 
 from pathlib import Path
@@ -32,8 +34,10 @@ PUBLISHED = {  # Tables 1 (FID, 50k pictures) and 2 (identity, 2k pictures) of t
 
 
 @click.command(help=__doc__)
-@click.option("--rendered", required=True, type=click.Path(path_type=Path), help="Folder or zip: the wanted style.")
-@click.option("--real", required=True, type=click.Path(path_type=Path), help="Folder or zip: what g_real learned from.")
+@click.option("--rendered", required=True, type=click.Path(path_type=Path), help="Folder or zip: the wanted style; "
+              "or its statistics, .npz.")  # fmt: skip
+@click.option("--real", required=True, type=click.Path(path_type=Path), help="Folder or zip: what g_real learned from; "
+              "or its statistics, .npz.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--g-real", type=click.Path(path_type=Path), help="[default: the embedded one]")
 @click.option(
@@ -72,25 +76,21 @@ def table(out, rows, sets, count, identities, seed, device):
     import torch
 
     from alignment import write_png
-    from alignment.evenly import evenly
     from alignment.sheet import contact_sheet
     from alignment.tensors import to_pixels
     from compare.generators import SHOWN, drawn, latents
     from compare.tables import write_table
     from machine import processes
-    from metrics.features import features_of_files, features_of_generator, set_measure
+    from metrics import fid
+    from metrics.features import features_of_generator, set_measure
     from metrics.likeness import face_measure
-    from training.dataset import Pictures, training_names
 
     g_real = rows["g_real"]
     style, face = set_measure(device), face_measure(device)
     references, used = {}, {}
     for name, source in sets.items():
-        paths = training_names(source)
-        chosen = evenly(range(len(paths)), 2 * count)
-        pictures = Pictures([paths[i] for i in chosen], g_real.generator.img_resolution)
-        references[name] = features_of_files(style, pictures, processes=processes, label=f"{name} set")
-        used[name] = {"source": str(source), "pictures": len(pictures)}
+        references[name], pictures = reference(style, source, 2 * count, g_real.generator.img_resolution, f"{name} set")
+        used[name] = {"source": str(source), "pictures": pictures}
 
     w_plus = latents(g_real, count, seed, device)
     drawings = {name: drawn(row, w_plus, device) for name, row in rows.items()}
@@ -102,6 +102,9 @@ def table(out, rows, sets, count, identities, seed, device):
         faces[name] = features_of_generator(face, drawings[name], identities, **rest)
     if processes.rank() > 0:
         return
+    for name, features in references.items():
+        if style.name == "FID" and not isinstance(features, fid.Statistics):
+            fid.write_statistics(out / f"{name}.npz", fid.statistics(features))
 
     cells = {name: cells_of(style, face, styles[name], references, faces["g_real"], faces[name]) for name in rows}
     columns = list(dict.fromkeys([*cells["g_real"], *PUBLISHED_COLUMNS]))
@@ -127,6 +130,25 @@ def table(out, rows, sets, count, identities, seed, device):
     click.echo(f"look at {out / 'sheet.png'}")
 
 
+def reference(style, source, most, size, label):
+    """(features [N, C] of at most so many pictures of a set, N), or (Statistics, "statistics of") of an .npz. Raises
+    ValueError, DatasetError or WeightsError, naming the file."""
+    from alignment.evenly import evenly
+    from machine import processes
+    from metrics import fid
+    from metrics.features import features_of_files
+    from training.dataset import Pictures, training_names
+
+    if source.suffix.lower() == ".npz":
+        if style.name != "FID":
+            remedy = "python scripts/download_weights.py inception, or give the pictures"
+            raise ValueError(f"{source}: statistics of Inception features, whose weights are not here; {remedy}")
+        return fid.read_statistics(source), "the statistics of"
+    paths = training_names(source)
+    pictures = Pictures([paths[i] for i in evenly(range(len(paths)), most)], size)
+    return features_of_files(style, pictures, processes=processes, label=label), len(pictures)
+
+
 def cells_of(style, face, drawn_features, references, real_faces, faces):
     """{heading: Number or value} of one generator."""
     from compare.intervals import number, set_number
@@ -137,8 +159,8 @@ def cells_of(style, face, drawn_features, references, real_faces, faces):
     for name, reference in references.items():
         distances = resampled_distances(drawn_features, reference, style.compare, RESAMPLES[style.name])
         cells[f"{style.name} to the {name} set"] = set_number(distances, len(drawn_features))
-    if style.name == "FID":
-        rendered = references["rendered"]
+    rendered = references["rendered"]
+    if style.name == "FID" and not isinstance(rendered, fid.Statistics):
         precision, recall = fid.precision_recall(drawn_features, rendered)
         cells |= {"KID x 1000": 1000 * fid.kid(drawn_features, rendered)[0], "precision": precision, "recall": recall}
     return cells | {face.name: number(face.compare(real_faces, faces).tolist())}

@@ -27,9 +27,11 @@ import click
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
+@click.option("--steps", type=click.IntRange(1), help="No more than these, for a trial.  [default: the presets' own]")
 @click.option("--count", type=click.IntRange(2), help="Identities, evenly spread.  [default: every 8th]")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(data, out, folder, count, device):
+def main(data, out, folder, g_rendering, steps, count, device):
     import numpy as np
     from tqdm import tqdm
 
@@ -41,10 +43,15 @@ def main(data, out, folder, count, device):
     from pipeline.presets import DEFAULT, PRESETS
     from weights.files import written_atomically
 
-    bundle = load_bundle(folder, pick_device(device))
+    try:
+        bundle = load_bundle(folder, pick_device(device), g_rendering)
+    except weights.WeightsError as error:
+        raise click.ClickException(str(error)) from error
     held_out = stems(data / "matched")
     names = held_out[::8] if count is None else evenly(held_out, count)
     presets = [PRESETS[name] for name in ("paper", DEFAULT)]
+    if steps is not None:
+        presets = [replace(preset, schedule=preset.schedule.at_most(steps)) for preset in presets]
     found = {"plain": [], "tuned": [], "restored": []}
     with tqdm(total=len(names) * sum(p.schedule.length for p in presets), unit="step", mininterval=1) as bar:
         for pixels in read_results(data / "rendered", names, bundle.size):

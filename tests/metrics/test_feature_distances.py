@@ -28,8 +28,18 @@ def test_any_covariance_agrees_with_torch_fidelity():
     assert abs(frechet_distance(a, a)) < 1e-6
 
 
+def test_few_rows_of_many_numbers_and_statistics_agree_with_the_long_way():
+    a, b = normal(9, [0.0] * 20, [1.0] * 20, 0), normal(40, [0.5] * 20, [2.0] * 20, 1)
+    A, (values, vectors) = torch.cov(a.T), torch.linalg.eigh(torch.cov(b.T))
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ A @ root).clamp(min=0).sqrt().sum()
+    expected = (a.mean(0) - b.mean(0)).square().sum() + A.trace() + values.sum() - 2 * cross
+    assert frechet_distance(a, b) == pytest.approx(expected.item(), rel=1e-6)
+    assert frechet_distance(a, fid.statistics(b)) == pytest.approx(expected.item(), rel=1e-6)
+
+
 def test_inception_file_is_named(tmp_path):
-    with pytest.raises(WeightsError, match="none.pth: no such file; python scripts/download_weights.py inception"):
+    with pytest.raises(WeightsError, match="none.pth: no such weight file; python scripts/download"):
         fid.load_inception(tmp_path / "none.pth")
     (tmp_path / "other.pth").write_bytes(b"something else")
     with pytest.raises(WeightsError, match="other.pth: SHA-256 .* is not the original's 6726825d"):
@@ -53,7 +63,7 @@ def test_inception_features_of_a_loaded_network(tmp_path, monkeypatch):
     rounded = ((images + 1) * 127.5).round() / 127.5 - 1
     assert torch.equal(fid.inception_features(loaded, rounded + 1e-4), fid.inception_features(loaded, rounded))
     torch.save({"x": torch.zeros(1)}, tmp_path / "wrong.pth")
-    with pytest.raises(WeightsError, match="wrong.pth: not torch-fidelity's"):
+    with pytest.raises(WeightsError, match="wrong.pth: does not hold torch-fidelity's"):
         fid.load_inception(tmp_path / "wrong.pth")
 
 

@@ -1,14 +1,13 @@
 """Generators and discriminators as other people's programs really save them."""
 
 import argparse
-import pickle
 
 import golden
-import official
 import pytest
 import torch
 from torch.nn.functional import conv2d, leaky_relu, linear
 
+from scripts.rehearsal import official
 from stylegan2 import Discriminator, Generator, checkpoints
 from stylegan2.checkpoints.rosinality import rename_discriminator, save_rosinality
 from weights import WeightsError
@@ -35,12 +34,11 @@ def test_one_channel_and_labels_are_refused_for_inference(tmp_path):
 
 
 @pytest.fixture
-def written(tmp_path, monkeypatch, small_generator):
+def written(tmp_path, small_generator):
     """written(content) -> path of an official pickle; written.saved(arguments) -> the small generator in it."""
-    official.names_exist(monkeypatch)
 
     def write(content, name="x.pkl"):
-        (tmp_path / name).write_bytes(pickle.dumps(content))
+        official.write(tmp_path / name, content)
         return tmp_path / name
 
     write.saved = lambda **arguments: official.Saved(small_generator, small_generator.config | arguments)
@@ -84,11 +82,12 @@ def test_stylegan3_is_named(written, small_generator):
 def test_the_generator_that_pti_tuned(tmp_path, written, small_generator, alone):
     """torch.save of the network itself: tensors in the torch file, everything else as in the release's pickle."""
     saved = written.saved()
-    torch.save(saved if alone else {"G_ema": saved}, tmp_path / "model_RUN_person.pt")
+    with official.names_exist():
+        torch.save(saved if alone else {"G_ema": saved}, tmp_path / "model_RUN_person.pt")
+        torch.save(saved, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     z = torch.randn(1, 16)
     picture = small_generator(z, noise_mode="const")
     assert torch.equal(checkpoints.load_generator(tmp_path / "model_RUN_person.pt")(z, noise_mode="const"), picture)
-    torch.save(saved, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert torch.equal(checkpoints.load_generator(tmp_path / "old.pt")(z, noise_mode="const"), picture)
     path = written(saved if alone else {"G": saved}, "model_RUN.pkl")
     assert torch.equal(checkpoints.load_generator(path)(z, noise_mode="const"), picture)

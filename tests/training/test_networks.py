@@ -66,7 +66,7 @@ def test_without_a_discriminator_the_remedy_is_named_and_works(file):
     _, D, _ = build_networks(config_of(without, discriminator=str(file)))
     assert torch.equal(D.b16.conv0.weight, checkpoints.load(file)["D"].b16.conv0.weight)
     Run(config_of(without, discriminator=str(file)), "cpu")
-    with pytest.raises(ValueError, match="without.safetensors: holds no D; init takes the snapshot"):
+    with pytest.raises(checkpoints.CheckpointError, match="without.safetensors: holds no discriminator.*snapshot of"):
         build_networks(dataclasses.replace(config_of(without), g_real=None, init=str(without)))
     other = file.with_name("other.safetensors")
     checkpoints.save(other, {"D": Discriminator(0, 32, 3, **WIDTHS)})
@@ -91,7 +91,7 @@ def test_a_file_in_rosinalitys_layout_is_estimated_or_refused_clearly(file, tmp_
 def test_a_grey_generator_is_refused_in_a_line(file):
     grey = file.with_name("grey.safetensors")
     checkpoints.save(grey, {"G_ema": Generator(8, 0, 8, 16, 1, {"num_layers": 1}, WIDTHS)})
-    with pytest.raises(ValueError, match="grey.safetensors: draws 1 channels with 0 labels; a run needs 3 and none"):
+    with pytest.raises(checkpoints.CheckpointError, match="grey.safetensors: a generator of 1-channel pictures cannot"):
         build_networks(config_of(grey))
 
 

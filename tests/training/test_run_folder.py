@@ -190,3 +190,30 @@ def test_machines_that_do_not_share_the_run_folder_are_refused(pictures, tmp_pat
     monkeypatch.setattr("machine.processes.gathered", lambda items: [*items, not items[0]])
     with pytest.raises(ValueError, match="state.pt: not there for processes .1.; --out must be one folder"):
         train(config, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + bytes(500), b"garbage" * 100])
+def test_a_damaged_state_is_one_line_with_the_remedy(pictures, tmp_path, content):
+    (tmp_path / "run.yaml").write_text(f"data: {pictures}\n" + "".join(f"{k}: {v}\n" for k, v in TINY.items() if v))
+    (tmp_path / "state.pt").write_bytes(content)
+    sets = [part for key in ("ada_target=null", "metrics_pictures=0", "num_fp16_res=0") for part in ("--set", key)]
+    result = CliRunner().invoke(command.main, [str(tmp_path / "run.yaml"), "--out", str(tmp_path), *sets])
+    assert result.exit_code == 1 and len(result.output.strip().splitlines()) == 1
+    assert "state.pt: is damaged" in result.output and "delete it to start the run again" in result.output
+
+
+@pytest.mark.parametrize("state", [[1, 2], {"config": 3}, {"config": {}, "G": "text"}])
+def test_a_state_of_something_else_is_refused(pictures, tmp_path, state):
+    torch.save(state, tmp_path / "state.pt")
+    with pytest.raises(ValueError, match="state.pt: "):
+        train(TrainingConfig(data=str(pictures), **TINY), tmp_path, progress=False)
+
+
+def test_files_that_are_no_training_pictures_are_named(run_folder, pictures, tmp_path):
+    folder, told = tmp_path / "set", []
+    shutil.copytree(pictures, folder)
+    (folder / "000.psd").write_bytes(b"8BPS")
+    with pytest.raises(ValueError, match="state.pt"):  # ends before the first step
+        (tmp_path / "state.pt").write_bytes(b"")
+        train(TrainingConfig(data=str(folder), **TINY), tmp_path, progress=False, tell=told.append)
+    assert len(told) == 1 and "000.psd" in told[0]

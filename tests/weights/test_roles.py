@@ -70,19 +70,16 @@ def test_an_absent_file_says_names_folder_and_remedy(tmp_path):
         roles.find(tmp_path, "parser")
 
 
-def test_a_folder_of_public_files_loads(tmp_path, monkeypatch, small_generator):
+def test_a_folder_of_public_files_loads(tmp_path, small_generator):
     """What download_weights.py leaves, and a snapshot beside it, become networks."""
-    import pickle
-
-    import official
     import torchvision
 
     from postprocess.parsing import BiSeNet
+    from scripts.rehearsal import official
     from stylegan2 import checkpoints
 
-    official.names_exist(monkeypatch)
     snapshot = {"G_ema": official.Saved(small_generator, small_generator.config)}
-    (tmp_path / "ffhq.pkl").write_bytes(pickle.dumps(snapshot))
+    official.write(tmp_path / "ffhq.pkl", snapshot)
     with torch.device("meta"):
         shapes = torchvision.models.vgg16(weights=None).features.state_dict()
     vgg = {f"features.{name}": torch.zeros(t.shape) for name, t in shapes.items()}

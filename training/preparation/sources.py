@@ -105,7 +105,7 @@ def _in_zip(source, include, exclude):
             names, unwanted = choose(names, include, exclude)
             read = lambda: read_member(file, "dataset.json", MOST_LABELS)  # noqa: E731
             labels = _labels(f"{source}/dataset.json", read) if names else {}
-    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, OSError, RuntimeError, UnicodeDecodeError) as error:  # encrypted, an unknown method
         raise PreparationError(f"{shown(source)}: not a readable zip ({one_line(error)}); download it again") from error
     items = [Item(f"{source}/{n}", source, n, labels.get(n), f"{members[n].CRC:08x}") for n in names]
     return items, left_out + unwanted

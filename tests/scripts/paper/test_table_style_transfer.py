@@ -130,11 +130,16 @@ def test_with_the_papers_networks(arguments, tmp_path, monkeypatch):
     similarity = {name: row[FID_COLUMNS[2]]["mean"] for name, row in rows.items()}
     assert similarity["g_real"] == pytest.approx(1) and similarity["tuned"] < 0.99
     table = list(csv.DictReader(open(tmp_path / "out" / "table.csv", newline="")))
+    with_statistics = run([*arguments, "--rendered", str(tmp_path / "out" / "rendered.npz")])  # of pytorch-fid
+    assert with_statistics.exit_code == 0, with_statistics.output
+    again = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]["tuned"]
+    assert list(again) == FID_COLUMNS and again[FID_COLUMNS[0]] == pytest.approx(rows["tuned"][FID_COLUMNS[0]])
     assert table[2][f"{FID_COLUMNS[0]} mean"] == "24.5" and table[2]["precision mean"] == ""
 
 
 def test_bad_input_is_one_line(arguments, tmp_path):
     (tmp_path / "broken.pkl").write_text("no pickle")
+    fid.write_statistics(tmp_path / "set.npz", fid.statistics(torch.randn(5, 3)))
     other = Generator(16, 0, 16, 16, 3, {"num_layers": 2}, {"channel_base": 256, "channel_max": 16})
     checkpoints.save(tmp_path / "small.safetensors", {"G_ema": other})
     for extra, message in {
@@ -142,6 +147,7 @@ def test_bad_input_is_one_line(arguments, tmp_path):
         ("--generator", f"x={tmp_path / 'small.safetensors'}"): "they must agree",
         ("--generator", "x"): "write it as NAME=FILE",
         ("--rendered", str(tmp_path / "nowhere")): "nowhere: no such folder or zip",
+        ("--rendered", str(tmp_path / "set.npz")): "set.npz: statistics of Inception features, whose weights are",
     }.items():
         result = run([*arguments, *extra])
         assert result.exit_code in (1, 2) and message in result.output
