@@ -173,6 +173,8 @@ def run(step, folder, number):
     process.returncode = os.waitstatus_to_exitcode(status)
     as_wanted = killed if step.killed else process.returncode == 0
     lines = [line for line in re.split("[\r\n]", log.read_text(errors="replace")) if line.strip()]
+    if process.returncode < 0 and not as_wanted:
+        lines.append(f"ended by {signal.Signals(-process.returncode).name}; SIGKILL: too little memory, as a rule")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes, or kilobytes
     return {
         "outcome": "ok" if as_wanted else "failed",

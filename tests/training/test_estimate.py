@@ -79,7 +79,7 @@ def test_ablation_configs_differ_in_what_they_ablate():
         "drfhq1024_no_sketch": {"sketch_weight": 0},
         "drfhq1024_no_color": {"color_weight": 0},
         "drfhq1024_no_identity": {"sketch_weight": 0, "color_weight": 0},
-        "dhf1024": {"data": "data/dhf1024"},
+        "dhf1024": {"data": "data/dhf/dataset.zip"},
     }
     for name, change in expected.items():
         other = load_config(ROOT / f"configs/{name}.yaml").__dict__
