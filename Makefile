@@ -25,7 +25,7 @@ app: .venv/app
 	touch $@
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 tables: .venv/tables
 	$(BIN)/python scripts/paper/table_style_transfer.py --rendered $(DATA)/rendered --real $(DATA)/real --out $(TABLES)/style-transfer

@@ -62,6 +62,7 @@ setup(
         "app": ["gradio>=6,<7"],
         "test": [
             "pytest",
+            "pytest-xdist",
             "hypothesis",
             "ruff",
             "import-linter",

@@ -1,8 +1,9 @@
 """Our method, the paper's baselines and its ablations, each as a results folder of the common form
 (compare/systems.py).
 
-restored      the pipeline as it is by default: what the generators disagree on, applied to the portrait
-redrawn       the same without the portrait's detail
+restored      the default: what the generators disagree on, applied to the portrait
+composited    the same as project.py puts it into a picture, in the tones around the face
+redrawn       the same inversion drawn by g_real
 ours          invert into g_rendering (Eq. 4), draw with g_real
 direct        invert into g_real: the paper's main baseline
 guided        invert into g_real under Eqs. 1 and 2 (Sec. 5.3.2)
@@ -16,7 +17,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -95,34 +95,38 @@ def framework_methods(bundle, steps):
 
 
 def finished_methods(bundle, steps):
-    """The pipeline as project.py runs it by default, on the portrait as a picture of its own: `restored`, and
-    `redrawn`, the same inversion without the picture's detail. steps: no more than these."""
+    """One inversion by the default preset of project.py, finished in three ways: `restored`, the whole portrait under
+    the change of style; `composited`, the portrait as a picture that project.py changes, with mask and harmonisation;
+    and `redrawn`, what g_real draws. steps: no more than these."""
     from pipeline.presets import DEFAULT, PRESETS
 
     preset, inversions = PRESETS[DEFAULT], {}
-    preset = replace(preset, schedule=preset.schedule.at_most(steps))
+    schedule = preset.schedule.at_most(steps)
     networks = {role: bundle.files[role] for role in ("g_real", "g_rendering", "perceptual", "parser")}
-    said = described(preset.schedule)
+
+    def by(finish):
+        def draw(target, on_step):
+            return finished(bundle, schedule, finish, inversions, target, on_step)
+
+        return draw
+
+    said = {
+        "restored": ("the whole portrait under the change of style", restored_portrait),
+        "composited": (", ".join(f"{k} {v}" for k, v in asdict(preset.finish).items() if v is not None), composited),
+        "redrawn": ("drawn by g_real", lambda inverted, bundle: inverted.portraits[0]),
+    }
     return [
-        Method(
-            name=name,
-            source=f"{said}; finish: " + ", ".join(f"{key} {value}" for key, value in asdict(finish).items()),
-            draw=partial(finished, bundle, preset.schedule, finish, inversions),
-            files=networks,
-            steps=preset.schedule.length,
-        )
-        for name, finish in (("restored", preset.finish), ("redrawn", replace(preset.finish, detail=0.0)))
+        Method(name, f"{described(schedule)}; {how}", by(finish), networks, schedule.length)
+        for name, (how, finish) in said.items()
     ]
 
 
 def finished(bundle, schedule, finish, inversions, target, on_step):
-    """[N, 3, R, R]: each portrait inverted, and finished as if it were a whole picture. inversions: {pixels: Inverted},
-    what is known already; new ones are added."""
-    import torch
-
+    """[N, 3, R, R]: each portrait inverted, and finish(Inverted, bundle) -> uint8 [R, R, 3]. inversions: {pixels:
+    Inverted}, what is known already; new ones are added."""
     from alignment import Found, as_picture
     from alignment.tensors import to_pixels, to_tensor
-    from pipeline import finish_picture, invert_faces
+    from pipeline import invert_faces
 
     results = []
     for pixels in to_pixels(target):
@@ -132,8 +136,30 @@ def finished(bundle, schedule, finish, inversions, target, on_step):
             inversions[key] = invert_faces(
                 as_picture(pixels), [Found(0, None, whole)], bundle, schedule, on_step=on_step
             )
-        results.append(finish_picture(inversions[key], bundle, finish).composite)
-    return to_tensor(np.stack(results), bundle.device) if results else torch.empty(0)
+        results.append(finish(inversions[key], bundle))
+    return to_tensor(np.stack(results), bundle.device)
+
+
+def restored_portrait(inverted, bundle):
+    """The portrait itself under the change of style, without a mask: uint8 [R, R, 3]."""
+    from alignment.tensors import to_tensor
+    from postprocess.masks import face_mask
+    from postprocess.parsing import parse
+    from postprocess.restoration import change_of_style, restored
+
+    crop, portrait = inverted.picture.pixels.astype(np.float32), inverted.portraits[0]
+    labels = parse(bundle.parser, to_tensor(portrait[None], bundle.device))[0].cpu().numpy()
+    change = change_of_style(portrait, inverted.reconstructions[0], face_mask(labels))
+    known = 1 - inverted.foreign[0][..., None] / np.float32(255)
+    result = crop + known * (restored(crop, portrait.astype(np.float32), change, 1.0) - crop)
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+
+def composited(inverted, bundle):
+    """The portrait as a picture of its own, as project.py changes it by default: uint8 [R, R, 3]."""
+    from pipeline import finish_picture
+
+    return finish_picture(inverted, bundle).composite
 
 
 def tuned_methods(bundle, steps):

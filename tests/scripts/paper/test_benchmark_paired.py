@@ -71,6 +71,7 @@ def test_all_rows_and_files(data, run, tiny_bundle, tmp_path, monkeypatch):
 
     made = [
         "restored",
+        "composited",
         "redrawn",
         "ours",
         "direct",
