@@ -3,7 +3,8 @@
 No class of a parser names it all. But a latent of g_rendering can draw faces only, so where its picture is far from the
 crop something else is seen. This is the test of Cao et al., "What Decreases Editing Capability? Domain-Specific Hybrid
 Refinement for Improved GAN Inversion", WACV 2024, in its simplest form: the difference of colours after the latent was
-found, and before any weight was tuned, averaged over superpixels, against a threshold.
+found, and before any weight was tuned, averaged over superpixels, against what is usual in the middle
+of this very crop, since some faces are drawn less well than others.
 """
 
 import numpy as np
@@ -13,7 +14,9 @@ from alignment.oklab import srgb_to_oklab
 SEEN_AT = 128  # pixels: larger crops are looked at reduced to this
 ACROSS = 15  # superpixels along a side
 CLOSENESS = 0.6  # of a superpixel's pixels in place, weighed against their colours in Oklab
-SURE = 0.10, 0.14  # mean difference in Oklab: below the first it is the face, above the second it is not
+SURE = 2.0, 2.8  # of the usual difference: below the first it is the face, above the second it is not
+LEAST = 0.05  # Oklab: the usual difference is taken for at least this, so that a perfect inversion has no outliers
+MIDDLE = np.s_[0.2:0.85, 0.25:0.75]  # rows and columns of the crop, in shares of its side: where the face lies
 MARGIN = 2  # pixels of SEEN_AT by which what is foreign reaches over its outline
 
 
@@ -28,8 +31,10 @@ def foreign(crop, drawn):
     difference = np.linalg.norm(srgb_to_oklab(small) - srgb_to_oklab(drawn), axis=2)  # [side, side]
     parts = superpixels(small)
     mean = np.bincount(parts.ravel(), difference.ravel()) / np.maximum(np.bincount(parts.ravel()), 1)
+    rows, columns = (slice(int(part.start * side), int(part.stop * side)) for part in MIDDLE)
+    usual = max(float(np.median(mean[parts[rows, columns]])), LEAST)
     low, high = SURE
-    t = np.clip((mean - low) / (high - low), 0, 1)
+    t = np.clip((mean / usual - low) / (high - low), 0, 1)
     found = (t * t * (3 - 2 * t))[parts].astype(np.float32)
     found = cv2.dilate(found, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * MARGIN + 1,) * 2))
     found = cv2.GaussianBlur(found, (0, 0), 0.7)
