@@ -55,10 +55,16 @@ class Projector:
     def __call__(self, picture, faces="all", start=None, on_step=None, portrait=None):
         """A Result. portrait: one made elsewhere, instead of an inversion (`edited`). Raises alignment.PictureError or
         AlignmentError, naming the file."""
-        picture = read(picture)
+        from alignment import AlignmentError
+
+        path, picture = picture, read(picture)
+        try:
+            found = self.find(picture, faces)
+        except AlignmentError as error:
+            raise AlignmentError(f"{path}: {error}" if isinstance(path, str | Path) else str(error)) from error
         if portrait is not None:
-            return self.finish(self.edited(picture, self.find(picture, faces), portrait))
-        return self.finish(self.invert(picture, self.find(picture, faces), start, on_step))
+            return self.finish(self.edited(picture, found, portrait))
+        return self.finish(self.invert(picture, found, start, on_step))
 
     def find(self, picture, faces="all", **given):
         """The faces of a picture, [alignment.Found], the largest first. given: landmarks or quad of
