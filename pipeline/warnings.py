@@ -39,7 +39,8 @@ def face_warnings(measured, limits):
         return edited_warnings(measured, limits)
     warnings = []
     kind = "restored" if measured.detail >= HALF else "tuned" if measured.tuned else "plain"
-    limits = limits | limits.get(kind, {})
+    of_any = {"lpips": limits["plain"]["lpips"]} if "lpips" in limits.get("plain", {}) else {}  # of Eq. 4, for all kinds
+    limits = limits | of_any | limits.get(kind, {})
     if measured.lpips > limits.get("lpips", float("inf")):
         warnings.append(
             f"poor reconstruction (LPIPS {measured.lpips:.3f}, usual up to {limits['lpips']:.3f}): the result may "

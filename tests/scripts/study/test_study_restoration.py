@@ -43,13 +43,6 @@ def test_generators_that_agree_change_nothing(crops, name):
         np.testing.assert_allclose(result, picture, atol=0.5)
 
 
-def test_sharpness_is_that_of_the_input(crops):
-    pixels = crops[0].astype(np.uint8)
-    soft = restoration.blurred(crops[0], 1.5).astype(np.uint8)
-    assert restoration.sharpness([pixels], [pixels], [FACE])[0] == 1
-    assert restoration.sharpness([soft], [pixels], [FACE])[0] < 0.2
-
-
 def test_the_study(data, tiny_bundle, tmp_path, short, monkeypatch):
     names = (
         "d = 0 (Eq. 5)",
