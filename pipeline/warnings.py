@@ -39,7 +39,7 @@ def face_warnings(measured, limits):
         return edited_warnings(measured, limits)
     warnings = []
     kind = "restored" if measured.detail >= HALF else "tuned" if measured.tuned else "plain"
-    of_any = {"lpips": limits["plain"]["lpips"]} if "lpips" in limits.get("plain", {}) else {}  # of Eq. 4, for all kinds
+    of_any = {"lpips": limits["plain"]["lpips"]} if "lpips" in limits.get("plain", {}) else {}  # for all kinds
     limits = limits | of_any | limits.get(kind, {})
     if measured.lpips > limits.get("lpips", float("inf")):
         warnings.append(
