@@ -1,6 +1,7 @@
 """The rehearsal of the paper's path: every documented command on files in the public layouts, at 64 pixels."""
 
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from scripts.rehearsal.steps import Step, steps_of
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("LIFELIKE_REHEARSAL" not in os.environ, reason="27 commands, minutes: set LIFELIKE_REHEARSAL=1")
 def test_every_command_of_the_papers_path_goes_well(tmp_path):
     pytest.importorskip("torch_fidelity", reason="the tables need torch-fidelity: pip install -e .[tables]")
     result = CliRunner().invoke(rehearse.main, ["--resolution", "64", "--keep", str(tmp_path)])
