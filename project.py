@@ -276,6 +276,8 @@ def main(
         if first and report.exit_code < 2:
             done = len(pictures) - report.failed
             click.echo(f"{done} of {len(pictures)} pictures done; look at {out / 'results.html'}")
+        if not first:
+            return  # an exit code of its own would make torchrun end the others
         if report.failed:
             raise SystemExit(report.exit_code)
         if mesh is not None:
