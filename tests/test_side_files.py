@@ -117,7 +117,8 @@ def inversion(tmp_path_factory):
     drawn = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
     w_plus = np.ones((1, 8, 16), np.float32)
     folder = tmp_path_factory.mktemp("kept")
-    keep(folder, Inverted(picture, [Found(0, None, quad)], drawn, drawn, drawn, drawn[..., 0], w_plus, [0.1], 1.0, False), "print")
+    faces = [Found(0, None, quad)]
+    keep(folder, Inverted(picture, faces, drawn, drawn, drawn, drawn[..., 0], w_plus, [0.1], 1.0, False), "print")
     return folder, picture
 
 
