@@ -1,10 +1,12 @@
 """Files that appear whole or not at all, and messages that fit into one line."""
 
+import errno
 import json
 import math
 import os
 import re
 import secrets
+import shutil
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.part(\.[^.]*)?", re.DOTALL)  # nam
 
 MOST_JSON = 2**26  # bytes of a JSON file that somebody gives us
 LONGEST_NUMBER = 300  # digits: as many as a float has room for
+NO_ROOM = 2**20  # bytes: with fewer left, a write that failed failed for want of room
 
 REMEDY = "fetch it again, or give another file"
 
@@ -46,6 +49,7 @@ def written_atomically(path):
 
     Missing folders are made. After an error, or a crash, whatever `path` held before is untouched. The temporary file
     is there already, empty: created under a name that nobody can guess, so never through a link that somebody planted.
+    Where the disk is full, OSError is raised, whatever the writer's own error is.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +58,10 @@ def written_atomically(path):
     try:
         yield unfinished
         os.replace(unfinished, path)
+    except Exception as error:  # libraries have errors of their own for a write that failed
+        if isinstance(error, OSError) or shutil.disk_usage(path.parent).free >= NO_ROOM:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)
 

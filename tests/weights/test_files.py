@@ -1,6 +1,9 @@
 """Files that appear whole or not at all, and text that is safe to print."""
 
+import errno
 import os
+import shutil
+import types
 
 import pytest
 
@@ -80,3 +83,18 @@ def test_only_regular_files_are_read(tmp_path):
 
     with pytest.raises(WeightsError, match="no regular file"):
         checkpoints.load(tmp_path / "pipe.pkl")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("unexpected pos 47744 vs 47632"), OSError(5, "Input/output error")])
+def test_a_full_disk_is_said_to_be_full(tmp_path, monkeypatch, error):
+    """torch and safetensors have errors of their own for a write that failed; with room left they stay what they are."""
+    (tmp_path / "a").write_text("before")
+    for free, kind, number in ((0, OSError, errno.ENOSPC), (2**30, type(error), None)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: types.SimpleNamespace(free=free))
+        with pytest.raises(kind) as raised, written_atomically(tmp_path / "a"):
+            raise error
+        if number and not isinstance(error, OSError):
+            assert raised.value.errno == number and raised.value.filename == str(tmp_path / "a")
+        else:
+            assert raised.value is error
+    assert (tmp_path / "a").read_text() == "before" and len(list(tmp_path.iterdir())) == 1
