@@ -1,10 +1,8 @@
 """Inversion methods by name, and a folder of aligned portraits through one of them.
 
-A folder that was made here has the common form of compared systems (systems.py), and `reconstructions/` and
-`report.json` beside it.
+The results are a folder of the common form (made.py), with `reconstructions/` beside them.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +12,10 @@ import click
 
 from jobs.inputs import find_pictures
 from jobs.results import fingerprint
-from weights.files import printable, read_json, written_atomically
+from weights.files import printable
 
-from .systems import System, write_card
+from .made import Made
+from .systems import System
 
 
 def in_w_plus(generator, target, perceptual, **options):
@@ -154,9 +153,11 @@ def invert_folder(inverter, pictures, out, bar=None):
     """
     from alignment import PictureError, write_png
 
-    out, settings = Path(out), inverter.settings
+    settings = inverter.settings
+    system = System(inverter.method, METHODS[inverter.method].source, inverter.checkpoint)
+    made = Made(Path(out), system, settings, ("", "reconstructions"))
     prints = {name: fingerprint(path, settings) for path, name in pictures}
-    entries = _still_good(out, settings, prints)
+    entries = made.still_good(prints)
     for index, (path, name) in enumerate(pictures):
         if name not in entries:
             entry = {"input": str(path), "output": name}
@@ -164,14 +165,14 @@ def invert_folder(inverter, pictures, out, bar=None):
                 started = time.perf_counter()
                 images = _invert(inverter, path, bar)
                 entry |= {"fingerprint": prints[name], "seconds": time.perf_counter() - started}
-                for file, pixels in zip(_files(out, name), images, strict=True):
+                for file, pixels in zip(made.files(name), images, strict=True):
                     write_png(file, pixels)
             except (PictureError, OSError) as error:
                 entry["error"] = printable(error if str(path) in str(error) else f"{path}: {error}", 1000)
                 if bar is not None:
                     bar.write(f"error: {entry['error']}")
             entries[name] = entry
-            _write(out, settings, entries)
+            made.record(entries)
         if bar is not None:
             bar.n = (index + 1) * settings["steps"]
             bar.refresh()
@@ -198,37 +199,3 @@ def _invert(inverter, path, bar):
             draw = changed_alike(draw, generator, inversion.generators[0])
         images = torch.cat([draw.synthesis(inversion.w_plus, noise_mode="const"), inversion.image])
     return to_pixels(images)
-
-
-def _files(out, name):
-    """Where the result and the reconstruction of an input go."""
-    return out / f"{name}.png", out / "reconstructions" / f"{name}.png"
-
-
-def _still_good(out, settings, prints):
-    """{name: entry} of an earlier run that had these settings and pictures; what was made otherwise is removed."""
-    try:
-        report = read_json(out / "report.json")
-        earlier, same = {entry["output"]: entry for entry in report["pictures"]}, report["settings"] == settings
-    except (ValueError, KeyError, TypeError):
-        return {}
-    entries = {}
-    for name, entry in earlier.items():
-        print_ = entry.get("fingerprint")
-        there = print_ is not None and all(file.is_file() for file in _files(out, name))
-        if same and there and prints.get(name, print_) == print_:
-            entries[name] = entry
-        else:
-            for stale in _files(out, name):
-                stale.unlink(missing_ok=True)
-    return entries
-
-
-def _write(out, settings, entries):
-    """The report, and the card with the mean seconds of a picture."""
-    seconds = [entry["seconds"] for entry in entries.values() if "error" not in entry]
-    mean = sum(seconds) / len(seconds) if seconds else None
-    with written_atomically(out / "report.json") as unfinished:
-        unfinished.write_text(json.dumps({"settings": settings, "pictures": list(entries.values())}, indent=1))
-    method = settings["method"]
-    write_card(out, System(method, METHODS[method].source, settings["checkpoint"], mean))

@@ -12,22 +12,16 @@ full, no_sketch, no_color, no_identity    ours with g_rendering fine-tuned with 
 input         do nothing
 """
 
-import hashlib
-import json
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 import weights
 from alignment.tensors import to_pixels, to_tensor
-from compare.systems import CARD, System, write_card
 from weights import roles
-from weights.files import written_atomically
 
-MADE = "inputs.json"  # beside the results: which inputs they were made from
 ABLATIONS = {
     "full": "with both losses",
     "no_sketch": "without Eq. 1",
@@ -125,7 +119,6 @@ def finished(bundle, schedule, finish, inversions, target, on_step):
     """[N, 3, R, R]: each portrait inverted, and finish(Inverted, bundle) -> uint8 [R, R, 3]. inversions: {pixels:
     Inverted}, what is known already; new ones are added."""
     from alignment import Found, as_picture
-    from alignment.tensors import to_pixels, to_tensor
     from pipeline import invert_faces
 
     results = []
@@ -142,7 +135,6 @@ def finished(bundle, schedule, finish, inversions, target, on_step):
 
 def restored_portrait(inverted, bundle):
     """The portrait itself under the change of style, without a mask: uint8 [R, R, 3]."""
-    from alignment.tensors import to_tensor
     from postprocess.masks import face_mask
     from postprocess.parsing import parse
     from postprocess.restoration import change_of_style, restored
@@ -185,9 +177,7 @@ def tuned_methods(bundle, steps):
             files=networks | {"g_rendering": files["g_rendering"]},
             steps=schedule.length,
         ),
-        Method(
-            name="direct_tuned", source=f"into g_real; {said}", draw=direct, files=networks, steps=schedule.length
-        ),
+        Method(name="direct_tuned", source=f"into g_real; {said}", draw=direct, files=networks, steps=schedule.length),
     ]
 
 
@@ -258,61 +248,3 @@ def same_latents(generator, g_real):
     if ours.keys() != theirs.keys() or any(ours[key].shape != theirs[key].shape for key in ours):
         return False
     return all((ours[key] - theirs[key]).norm() <= 2e-3 * theirs[key].norm() + 1e-6 for key in ours)
-
-
-def make(method, folder, portraits, batch, device, bar=None):
-    """Write the results folder of a method; what is there already is not made again. Returns its System.
-
-    Results of other settings or weights (the card in the folder says) or of another input (`inputs.json` says) are made
-    anew. A stopped call goes on after the last finished batch. bar: a tqdm bar that counts steps of one portrait.
-    """
-    from alignment import write_png
-
-    used = {role: weights.sha256(path) for role, path in method.files.items()}
-    system, before = System(method.name, method.source, used), read_card(folder)
-    if before is None or replace(before, seconds=None) != system:
-        (folder / MADE).unlink(missing_ok=True)
-        before = system
-        write_card(folder, system)
-    made = read_json(folder / MADE) or {}  # {name: SHA-256 of the input's pixels}
-    inputs = [hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in portraits.inputs]
-    missing = [i for i, name in enumerate(portraits.names)
-               if made.get(name) != inputs[i] or not (folder / f"{name}.png").is_file()]  # fmt: skip
-    if bar is not None:
-        bar.set_description(method.name)
-        bar.update(method.steps * (len(inputs) - len(missing)))
-    seconds = 0.0
-
-    def count(step, distances):  # of as many portraits as took the step together
-        if bar is not None:
-            bar.update(len(distances))
-
-    for start in range(0, len(missing), batch):
-        part = missing[start : start + batch]
-        started = time.perf_counter()
-        images = to_pixels(method.draw(to_tensor(portraits.inputs[part], device), count))
-        seconds += time.perf_counter() - started
-        for i, pixels in zip(part, images, strict=True):
-            write_png(folder / f"{portraits.names[i]}.png", pixels)
-            made[portraits.names[i]] = inputs[i]
-        with written_atomically(folder / MADE) as unfinished:
-            unfinished.write_text(json.dumps(made, indent=1))
-        before = replace(system, seconds=seconds / (start + len(part)))
-        write_card(folder, before)
-    return before
-
-
-def read_card(folder):
-    """The System beside the results of a folder, or None."""
-    try:
-        return System(**read_json(folder / CARD))
-    except TypeError:  # none, or another form
-        return None
-
-
-def read_json(path):
-    """What a JSON file holds; None when it is missing or damaged."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None

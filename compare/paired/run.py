@@ -16,8 +16,8 @@ from losses.perceptual import load_perceptual
 
 from .authenticity import described, train_judge
 from .data import read_picture, read_results, training_identities
+from .make import make
 from .measures import PORTION, REFERENCES, Ruler, set_features, table_rows
-from .methods import make
 from .report import sheet_rows, write_report
 
 REAL_SET = 512  # pictures of the training identities' photo look, for the feature distance

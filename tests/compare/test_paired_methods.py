@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from compare.paired.data import Portraits, evenly, read_results
+from compare.paired.make import make
 from compare.paired.methods import (
     Method,
     ablation_methods,
     framework_methods,
     identity_settings,
-    make,
-    read_card,
 )
+from compare.systems import read_system
 from pipeline import load_bundle
 from weights import WeightsError
 
@@ -43,7 +43,7 @@ class Counted:
 def test_a_folder_is_made_once_and_gone_on_with(tmp_path, portraits):
     counted, folder = Counted(tmp_path / "weights"), tmp_path / "dark"
     system = make(counted.method, folder, portraits, 2, "cpu")
-    assert counted.drawn == 3 and system.seconds > 0 and read_card(folder) == system
+    assert counted.drawn == 3 and system.seconds > 0 and read_system(folder, ["a", "b", "c"])[0] == system
     expected = np.clip(portraits.inputs.astype(float) - 12.75, 0, 255)
     assert np.abs(read_results(folder, portraits.names, 32) - expected).max() <= 0.76
     assert make(counted.method, folder, portraits, 2, "cpu") == system and counted.drawn == 3
@@ -59,7 +59,7 @@ def test_a_changed_weight_setting_or_input_is_noticed(tmp_path, portraits):
     second = make(counted.method, folder, portraits, 2, "cpu")
     assert counted.drawn == 6 and second.checkpoint != first.checkpoint
     make(replace(counted.method, source="darker; 3 steps"), folder, portraits, 2, "cpu")
-    assert counted.drawn == 9 and read_card(folder).source == "darker; 3 steps"
+    assert counted.drawn == 9 and read_system(folder, ["a", "b", "c"])[0].source == "darker; 3 steps"
     brighter = portraits.inputs.copy()
     brighter[1] = 255
     make(replace(counted.method, source="darker; 3 steps"), folder, replace(portraits, inputs=brighter), 2, "cpu")
