@@ -1,9 +1,9 @@
 """Which face is which, from frame to frame, and where it lies.
 
-    frame_times     when each frame is
-    follow          which face of a frame is which face of the frame before: the one that lies nearest
-    joined          the tracks of a closed sequence, whose first frame follows its last
-    steadied        their squares, smoothed over time (alignment/smoothing.py), gaps filled
+frame_times     when each frame is
+follow          which face of a frame is which face of the frame before: the one that lies nearest
+joined          the tracks of a closed sequence, whose first frame follows its last
+steadied        their squares, smoothed over time (alignment/smoothing.py), gaps filled
 """
 
 from dataclasses import replace

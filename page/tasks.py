@@ -224,9 +224,7 @@ def judge(networks, emit, job, number):
     pixels, warnings = to_rgb8(samples), {}
     for i, face in enumerate(one.inverted.found):
         result = crop_face(pixels, face.quad, bundle.size)
-        warnings[face.index] = measure(
-            one.inverted, i, placed[i], result, bundle, finish.of(face.index)
-        ).warnings
+        warnings[face.index] = measure(one.inverted, i, placed[i], result, bundle, finish.of(face.index)).warnings
     return warnings
 
 

@@ -1,13 +1,13 @@
 """Named ways to go through the pipeline: how the latent is found, and how the picture is finished with it.
 
-    paper   Eq. 4, 500 steps, and Eq. 5, as published. The paper gives no learning rate; 0.1 is that of the projector it
-            cites. Twice that comes closer to the crop at every length, and so do 1000 steps, but the portraits lose the
-            person: LPIPS alone does not do. Its disturbance of w+ is that projector's too; a tenth of it, which the
-            others have, comes closer to the crop.
-    fast    the default, best: Eq. 4 for fewer steps, then pivotal tuning of g_rendering, which g_real follows
-            (inversion/regeneration.py). `fast` is as short as it may be where only the difference of the two generators
-            is applied to the picture (postprocess/restoration.py): what the inversion lacks of the person then comes
-            from the picture. Its lengths were chosen by docs/benchmarks/restoration.md.
+paper   Eq. 4, 500 steps, and Eq. 5, as published. The paper gives no learning rate; 0.1 is that of the projector it
+        cites. Twice that comes closer to the crop at every length, and so do 1000 steps, but the portraits lose the
+        person: LPIPS alone does not do. Its disturbance of w+ is that projector's too; a tenth of it, which the
+        others have, comes closer to the crop.
+fast    the default, best: Eq. 4 for fewer steps, then pivotal tuning of g_rendering, which g_real follows
+        (inversion/regeneration.py). `fast` is as short as it may be where only the difference of the two generators
+        is applied to the picture (postprocess/restoration.py): what the inversion lacks of the person then comes
+        from the picture. Its lengths were chosen by docs/benchmarks/restoration.md.
 """
 
 from dataclasses import dataclass, replace

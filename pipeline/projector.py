@@ -122,9 +122,7 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
         raise AlignmentError(f"{error}; check --quad or --landmarks") from error
     started = time.perf_counter()
     target = to_tensor(crops, bundle.device)
-    inverted = inversion.invert(
-        bundle.g_rendering, target, bundle.perceptual, schedule, start=start, on_step=on_step
-    )
+    inverted = inversion.invert(bundle.g_rendering, target, bundle.perceptual, schedule, start=start, on_step=on_step)
     with torch.no_grad():
         lpips = bundle.perceptual(comparable(target), comparable(inverted.image))
         portraits = inversion.regenerate(bundle.g_real, inverted, bundle.g_rendering)

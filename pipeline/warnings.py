@@ -58,13 +58,10 @@ def face_warnings(measured, limits):
         )
     if measured.side > 2 * measured.size and measured.detail < HALF:
         warnings.append(
-            f"the face is {measured.side:.0f} pixels wide but the generator draws {measured.size}: expect a soft "
-            "result"
+            f"the face is {measured.side:.0f} pixels wide but the generator draws {measured.size}: expect a soft result"
         )
     if measured.hidden > MUCH_HIDDEN:
-        warnings.append(
-            f"something lies in front of the face ({100 * measured.hidden:.0f} % of it): look at the mask"
-        )
+        warnings.append(f"something lies in front of the face ({100 * measured.hidden:.0f} % of it): look at the mask")
     for name, (share, words) in WORN.items():
         if measured.worn[name] > share:
             warnings.append(f"{words} found: the generators may not know that")
@@ -87,9 +84,7 @@ def edited_warnings(measured, limits):
             f"the edited face hardly resembles the picture's (correlation {agreement:.2f}): look whether it lies right"
         )
     if measured.hidden > MUCH_HIDDEN:
-        warnings.append(
-            f"something lies in front of the face ({100 * measured.hidden:.0f} % of it): look at the mask"
-        )
+        warnings.append(f"something lies in front of the face ({100 * measured.hidden:.0f} % of it): look at the mask")
     return warnings
 
 

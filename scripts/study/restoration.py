@@ -227,9 +227,7 @@ def main(data, out, folder, count, device):
     rows, values, shown = {}, {}, {}
 
     def measure(name, pixels, schedule=None):
-        measured = ruler(pixels).values | {
-            "sharpness": np.array(list(map(sharpness, pixels, portraits.inputs, inner)))
-        }
+        measured = ruler(pixels).values | {"sharpness": np.array(list(map(sharpness, pixels, portraits.inputs, inner)))}
         values[name] = {column: measured[column].tolist() for column in COLUMNS}
         rows[name] = {c: number(measured[c]) for c in COLUMNS}
         rows[name]["steps"] = None if schedule is None else schedules[schedule].length

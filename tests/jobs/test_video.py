@@ -16,6 +16,7 @@ from jobs.video_out import written
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
+
 def record(path, frames, stamps=None, rotation=0, sound="aac", codec="libx264", colours=1):
     """A video of frames uint8 [H, W, 3] at time stamps in milliseconds, and a tone that begins at 0.1 s."""
     stamps = stamps or [40 * number for number in range(len(frames))]

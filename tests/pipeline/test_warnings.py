@@ -9,8 +9,12 @@ from pipeline.results import Measured
 from pipeline.warnings import face_warnings, load_calibration, worn_shares
 from postprocess.parsing import CLASSES
 
-LIMITS = {"plain": {"lpips": 0.05, "identity": 0.6}, "tuned": {"lpips": 0.03, "identity": 0.6}, "yaw": 40,
-          "restored": {"identity": 0.3}}
+LIMITS = {
+    "plain": {"lpips": 0.05, "identity": 0.6},
+    "tuned": {"lpips": 0.03, "identity": 0.6},
+    "yaw": 40,
+    "restored": {"identity": 0.3},
+}
 FINE = Measured(
     face=0,
     box=None,

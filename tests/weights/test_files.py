@@ -87,7 +87,7 @@ def test_only_regular_files_are_read(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError("unexpected pos 47744 vs 47632"), OSError(5, "Input/output error")])
 def test_a_full_disk_is_said_to_be_full(tmp_path, monkeypatch, error):
-    """torch and safetensors have errors of their own for a write that failed; with room left they stay what they are."""
+    """torch and safetensors have errors of their own for a write that failed; with room left they stay as they are."""
     (tmp_path / "a").write_text("before")
     for free, kind, number in ((0, OSError, errno.ENOSPC), (2**30, type(error), None)):
         monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: types.SimpleNamespace(free=free))
