@@ -96,11 +96,10 @@ class Layers:
     @cached_property
     def change(self):
         """The change of style [h, w, 3] (restoration.py)."""
-        face, difference = face_mask(self.labels), self.difference
-        if difference is None:
-            change = change_of_style(self.portrait, self.reconstruction, face)  # [S, S, 3]
+        if self.difference is None:
+            change = change_of_style(self.portrait, self.reconstruction, self.labels)  # [S, S, 3]
         else:
-            change = style_in(difference, face)
+            change = style_in(self.difference, self.labels)
         return warp_to_picture(change, self.quad, self.shape)[0]
 
 

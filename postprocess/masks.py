@@ -12,14 +12,9 @@ FACE_CLASSES = [
     "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "nose", "mouth", "u_lip", "l_lip", "hair",
 ]  # fmt: skip
 INNER_CLASSES = ["skin", "l_brow", "r_brow", "l_eye", "r_eye", "nose", "mouth", "u_lip", "l_lip"]
+EYES_AND_BROWS = ["l_brow", "r_brow", "l_eye", "r_eye"]
 COVERS_ALL = ["hat", "cloth"]  # lies in front of face and hair
-COVERS_FACE = [
-    "hair",
-    "background",
-    "ear_r",
-    "neck",
-    "neck_l",
-]  # lies in front of the face: a hand is no class of its own
+COVERS_FACE = ["hair", "background", "ear_r", "neck", "neck_l"]  # a hand is no class of its own
 SKIN_TONES = ["skin", "nose", "l_ear", "r_ear", "neck"]
 THINNEST = 0.04  # of the crop's side: what is narrower is the difference of two outlines, not a thing in front
 
@@ -46,6 +41,11 @@ def in_front(labels, under):
     width = max(round(THINNEST * len(covered)), 3)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     return cv2.morphologyEx(covered.astype(np.uint8), cv2.MORPH_OPEN, disc).astype(bool)
+
+
+def eyes_and_brows(labels):
+    """bool of the same shape."""
+    return _among(labels, EYES_AND_BROWS)
 
 
 def shows_skin(labels):

@@ -104,7 +104,7 @@ def test_16_bits_keep_their_levels():
 def test_pixels_of_noise_do_not_pass():
     """Of a difference that alternates from pixel to pixel only a trace is left; a constant one passes whole."""
     board = np.indices((64, 64)).sum(axis=0)[..., None] % 2 * np.full(3, 8)
-    reconstruction, everywhere = np.full((64, 64, 3), 100, np.uint8), np.ones((64, 64), bool)
+    reconstruction, everywhere = np.full((64, 64, 3), 100, np.uint8), np.full((64, 64), SKIN)
     change = change_of_style((120 + board).astype(np.uint8), reconstruction, everywhere)
     constant = change_of_style(np.full((64, 64, 3), 124, np.uint8), reconstruction, everywhere)
     assert np.ptp(constant, axis=(0, 1)).max() < 1e-5 and constant[0, 0, 0] > 0.05
@@ -114,7 +114,7 @@ def test_pixels_of_noise_do_not_pass():
 def test_light_from_the_side_stays_the_pictures():
     """A face that g_real lights from the left, as a whole somewhat lighter and redder: only the latter is taken."""
     ramp = np.linspace(30, -30, 64)[None, :, None]
-    reconstruction, face = np.full((64, 64, 3), 120, np.uint8), np.ones((64, 64), bool)
+    reconstruction, face = np.full((64, 64, 3), 120, np.uint8), np.full((64, 64), SKIN)
     portrait = np.rint(reconstruction + ramp + np.array([18, 6, 0])).astype(np.uint8)
     change = change_of_style(portrait, reconstruction, face)
     lit = srgb_to_oklab(portrait) - srgb_to_oklab(reconstruction)
@@ -125,7 +125,7 @@ def test_light_from_the_side_stays_the_pictures():
 
 def test_a_stain_is_held_back():
     """A green blot that g_real alone draws: its colour passes up to STRONGEST, that of the whole face passes whole."""
-    reconstruction, face = np.full((64, 64, 3), 128, np.uint8), np.ones((64, 64), bool)
+    reconstruction, face = np.full((64, 64, 3), 128, np.uint8), np.full((64, 64), SKIN)
     portrait = np.full((64, 64, 3), (150, 128, 118), np.uint8)
     portrait[28:36, 28:36] = (90, 170, 90)
     change = change_of_style(portrait, reconstruction, face)
@@ -134,6 +134,15 @@ def test_a_stain_is_held_back():
     drawn = srgb_to_oklab(portrait[32, 32]) - srgb_to_oklab(reconstruction[32, 32])
     assert np.linalg.norm(drawn[1:] - whole[1:]) > 3 * STRONGEST
     assert np.linalg.norm(change[32, 32, 1:] - whole[1:]) <= 1.1 * STRONGEST
+
+
+def test_eyes_and_brows_keep_their_hue():
+    """g_real draws a redder face: the eye takes its change of light, and none of its colour."""
+    reconstruction, labels = np.full((64, 64, 3), 120, np.uint8), np.full((64, 64), SKIN)
+    labels[20:32, 20:32] = CLASSES.index("l_eye")
+    change = change_of_style(np.full((64, 64, 3), (150, 126, 110), np.uint8), reconstruction, labels)
+    assert np.linalg.norm(change[24:28, 24:28, 1:], axis=2).max() < 0.002 < 0.02 < np.linalg.norm(change[48, 48, 1:])
+    np.testing.assert_allclose(change[24:28, 24:28, 0], change[48, 48, 0], atol=0.002)
 
 
 def test_a_change_of_tone_leaves_no_seam(case):
