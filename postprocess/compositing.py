@@ -43,7 +43,8 @@ def composite(
     reconstruction=None,  # uint8 [S, S, 3], g_rendering(w+); only without detail it may be missing
     detail=0.0,  # d, 0 to 1: how much of what the generators do not draw is kept of the picture
     strength=1.0,  # s, 0 to 1, or more to exaggerate
-    foreign=None,  # uint8 [S, S], 255 where the crop shows what no generator knows: with detail it stays as it is
+    foreign=None,  # float [S, S], 1 where the picture is none of the generators' business (masks.foreign): with detail
+    # it stays as it is
     change=None,  # float32 [S, S, 3], Oklab; None: change_of_style of portrait and reconstruction
     recolour=True,  # whether "harmonized" fits the colours; False: the change only comes in slowly from the border
 ):
@@ -85,7 +86,7 @@ class Layers:
         if self.under is not None:
             free = mask & ~in_front(self.labels, self.under)
             skin, hair = shows_skin(self.labels) & shows_skin(self.under), hairy & shows_hair(self.under)
-        known = np.ones(mask.shape) if self.foreign is None else 1 - self.foreign / np.float32(255)
+        known = np.ones(mask.shape) if self.foreign is None else 1 - self.foreign
         layers = {"face": mask, "free": free, "fade": fade(len(mask)), "known": known}
         layers |= {"skin": skin, "hair": hair, "hairy": hairy}
         stack = np.dstack([self.portrait, *layers.values()]).astype(np.float32)  # [S, S, 10]

@@ -145,6 +145,21 @@ def test_eyes_and_brows_keep_their_hue():
     np.testing.assert_allclose(change[24:28, 24:28, 0], change[48, 48, 0], atol=0.002)
 
 
+def test_what_is_foreign_stays_with_detail_only():
+    """Every sample of it, and the portrait replaces it as in Eq. 5 where no detail is kept."""
+    crop = np.random.default_rng(0).integers(80, 160, (64, 64, 3), np.uint8)
+    portrait, drawn = np.full((64, 64, 3), (110, 122, 134), np.uint8), np.full((64, 64, 3), 110, np.uint8)
+    labels, thing = np.full((64, 64), SKIN), np.zeros((64, 64), np.float32)
+    quad = np.array([[0, 0], [0, 64], [64, 64], [64, 0]]) - 0.5
+    thing[25:40, 20:45] = 1
+    given = dict(blend="paper", reconstruction=drawn, foreign=thing)
+    kept, _ = composite(crop, portrait, labels, quad, detail=1.0, **given)
+    redrawn, _ = composite(crop, portrait, labels, quad, detail=0.0, **given)
+    inside, outside = np.s_[27:38, 22:43], np.s_[14:22, 20:45]
+    assert np.array_equal(kept[inside], crop[inside]) and (kept[outside] != crop[outside]).mean() > 0.3
+    assert np.abs(redrawn[inside].astype(int) - portrait[inside]).max() <= 3
+
+
 def test_a_change_of_tone_leaves_no_seam(case):
     """From the border inwards it comes in slowly, where the portrait itself ends within the mask's own blur."""
     picture, portrait, _, labels = case
