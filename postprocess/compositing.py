@@ -28,7 +28,8 @@ from .restoration import change_of_style, restored, style_in
 BLENDS = ("harmonized", "paper", "poisson")
 EROSION = 0.015  # of the crop's side
 BLUR = 0.012  # Gaussian sigma, of the crop's side
-RISE = 0.12  # of the crop's side: over this length the change of style comes in
+TONE = 0.3  # of its tone the portrait keeps so much far from the border, where the picture's own detail is kept
+RISE = 0.18  # of the crop's side: over this length the change of style comes in
 FADE = 0.16  # of the crop's side: hair and neck that the crop cuts off fade out toward its outline
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow
 
@@ -127,7 +128,8 @@ def blended(picture, layers, blend="harmonized", detail=0.0, strength=1.0, chang
         soft *= masks["fade"]
     if blend == "harmonized" and layers.recolour:
         skin, hair = ((masks[name] > 0.5) & (opacity > 0.5) for name in ("skin", "hair"))
-        new = harmonize(new, old, skin, hair, masks["hairy"] > 0.5, mask > 0.5, side)
+        toned = harmonize(new, old, skin, hair, masks["hairy"] > 0.5, mask > 0.5, side)
+        new = toned + (detail * TONE * rising(mask, side))[..., None] * (new - toned)
     elif blend == "poisson":
         new = clone(new, old, soft > 0)
     share = strength * (1 + detail * (masks["known"] * rising(mask, side) - 1)) if detail else strength
