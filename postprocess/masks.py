@@ -13,6 +13,7 @@ FACE_CLASSES = [
 ]  # fmt: skip
 INNER_CLASSES = ["skin", "l_brow", "r_brow", "l_eye", "r_eye", "nose", "mouth", "u_lip", "l_lip"]
 EYES_AND_BROWS = ["l_brow", "r_brow", "l_eye", "r_eye"]
+LIDS = 0.024  # of the crop's side: so far around eyes and brows their lids reach
 COVERS_ALL = ["hat", "cloth"]  # lies in front of face and hair
 COVERS_FACE = ["hair", "background", "ear_r", "neck", "neck_l"]  # a hand is no class of its own
 WORN = ["eye_g", "ear_r", "neck_l", "cloth", "hat"]  # drawn by no generator as this person wears it
@@ -60,9 +61,18 @@ def foreign(labels, under):
     return cv2.GaussianBlur(found, (0, 0), REACH * len(found) / 2)
 
 
-def eyes_and_brows(labels):
-    """bool of the same shape."""
-    return _among(labels, EYES_AND_BROWS)
+def of_own_hue(labels):
+    """bool of the same shape: hair, eyes and brows, whose hue is the person's and no matter of style."""
+    return _among(labels, EYES_AND_BROWS) | shows_hair(labels)
+
+
+def lids(labels):
+    """bool [S, S]: eyes and brows with the skin around them. labels: [S, S]."""
+    import cv2
+
+    width = 2 * max(round(LIDS * len(labels)), 1) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    return cv2.dilate(_among(labels, EYES_AND_BROWS).astype(np.uint8), disc).astype(bool)
 
 
 def shows_skin(labels):

@@ -11,18 +11,18 @@ Kin: P. Debevec, "Rendering Synthetic Objects into Real Scenes", 1998 (different
 The difference is taken in Oklab, where it hits light and dark colours alike, and in a form that was chosen by
 measurement (docs/benchmarks/restoration.md): without the noise of single pixels, and without what it does to the
 light. g_real knows the light of the photographs it was trained on; that of the picture is the picture's. So is the
-hue of eyes and brows, which is the person's.
+hue of hair, eyes and brows, which is the person's; the lids around them take the face's mean shift of colour.
 """
 
 import numpy as np
 
 from alignment.oklab import oklab_to_srgb, srgb_to_oklab
 
-from .masks import eyes_and_brows, face_mask
+from .masks import face_mask, lids, of_own_hue
 
 FINEST = 0.7  # pixels of the generators: Gaussian sigma; finer than this the two disagree about noise, not style
 STRONGEST = 0.04  # Oklab: where colours shift farther than this from the face's mean shift, a stain is drawn, not skin
-HUE = 0.012  # of the crop's side: Gaussian sigma of the outline of eyes and brows, which keep their hue
+HUE = 0.012  # of the crop's side: Gaussian sigma of the outline of what keeps its hue
 LIGHT = 0.125  # of the crop's side: Gaussian sigma; coarser than this, differences of lightness are another light
 
 
@@ -51,8 +51,11 @@ def style_in(difference, labels):
     colours = change[..., 1:] - whole[1:]
     length = np.linalg.norm(colours, axis=2, keepdims=True).clip(1e-9)
     change[..., 1:] = whole[1:] + colours * (STRONGEST / length * np.tanh(length / STRONGEST))
-    own = cv2.GaussianBlur(eyes_and_brows(labels).astype(np.float32), (0, 0), HUE * len(change))
-    change[..., 1:] *= 1 - own[..., None]
+    around, own = (
+        cv2.GaussianBlur(where(labels).astype(np.float32), (0, 0), HUE * len(change))[..., None]
+        for where in (lids, of_own_hue)
+    )
+    change[..., 1:] = (1 - own) * (change[..., 1:] + around * (whole[1:] - change[..., 1:]))
     return change
 
 

@@ -136,12 +136,13 @@ def test_a_stain_is_held_back():
     assert np.linalg.norm(change[32, 32, 1:] - whole[1:]) <= 1.1 * STRONGEST
 
 
-def test_eyes_and_brows_keep_their_hue():
-    """g_real draws a redder face: the eye takes its change of light, and none of its colour."""
+def test_eyes_and_hair_keep_their_hue():
+    """g_real draws a redder face: an eye and the hair take its change of light, and none of its colour."""
     reconstruction, labels = np.full((64, 64, 3), 120, np.uint8), np.full((64, 64), SKIN)
-    labels[20:32, 20:32] = CLASSES.index("l_eye")
+    labels[20:32, 20:32], labels[:12] = CLASSES.index("l_eye"), CLASSES.index("hair")
     change = change_of_style(np.full((64, 64, 3), (150, 126, 110), np.uint8), reconstruction, labels)
-    assert np.linalg.norm(change[24:28, 24:28, 1:], axis=2).max() < 0.002 < 0.02 < np.linalg.norm(change[48, 48, 1:])
+    for own in (change[24:28, 24:28, 1:], change[:8, :, 1:]):
+        assert np.linalg.norm(own, axis=2).max() < 0.002 < 0.02 < np.linalg.norm(change[48, 48, 1:])
     np.testing.assert_allclose(change[24:28, 24:28, 0], change[48, 48, 0], atol=0.002)
 
 
