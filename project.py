@@ -16,6 +16,8 @@ The same command again does what is missing, and with another finish (--blend, -
 anew.
 """
 
+# Over 300 lines: most are options and what they mean.
+
 import math
 import os
 from pathlib import Path
