@@ -34,6 +34,13 @@ def as_picture(given):
 def _samples(image):
     """A PIL image as an array of a form that `as_picture` takes."""
     image = ImageOps.exif_transpose(image)
-    if image.mode not in ("L", "LA", "RGB", "RGBA", "I;16"):
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        numbers = np.asarray(image)
+        whole = numbers.dtype.kind in "iu" and 0 <= numbers.min() and numbers.max() <= 65535
+        if not whole:
+            found = f"a PIL image of mode {image.mode} with values from {numbers.min():g} to {numbers.max():g}"
+            raise PictureError(f"{found} is no picture; give one of 8 or 16 bits, or the file's path")
+        return numbers.astype(np.uint16)
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     return np.asarray(image)

@@ -16,6 +16,7 @@ from .pictures import check_picture
 
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right as seen in the picture
 MOUTH_CORNERS = [48, 54]
+SMALLEST, LARGEST = 4, 20  # of a quad's side: pixels, and of the longer side of the picture
 FARTHEST = 1e6  # pixels: no picture is as large, and what is computed of coordinates stays finite
 
 
@@ -120,6 +121,12 @@ def _shrink_and_cut(pixels, quad, size):
     """(image, quad in it): what both ways of sampling begin with."""
     check_picture(pixels)
     quad = check_quad(quad)
+    high, low = quad.max(axis=0), quad.min(axis=0)
+    if (high <= 0).any() or (low >= np.array(pixels.shape[1::-1]) - 1).any():
+        raise ValueError("the quad lies outside the picture")
+    side, (height, width) = quad_side(quad), pixels.shape[:2]
+    if not SMALLEST <= side <= LARGEST * max(height, width):
+        raise ValueError(f"the quad's side is {side:g} pixels, the picture {width} x {height}")
     image = Image.fromarray(pixels)
     step = shrink_factor(quad, size)
     if step > 1:
@@ -140,8 +147,6 @@ def _cut_surroundings(image, quad):
     low = np.floor(quad.min(axis=0)).astype(int) - border  # (left, top) of what is wanted
     high = np.ceil(quad.max(axis=0)).astype(int) + border  # (right, bottom)
     first, last = np.maximum(low, 0), np.minimum(high, image.size)
-    if (first >= last).any():
-        raise ValueError("the quad lies outside the picture")
     image, quad = image.crop((*first, *last)), quad - first
 
     missing = np.concatenate([first - low, high - last])  # left, top, right, bottom

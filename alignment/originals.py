@@ -133,6 +133,12 @@ def sound(original):
         return Original(original.samples), ["over what WebP holds in one picture: becomes a PNG"]
     if _readable(tiny, original, original.metadata):
         return original, []
+    if original.suffix in WRITTEN["TIFF"] and not _readable(tiny, original, {}):  # of a depth that Pillow does not read
+        try:
+            encoded(tiny, original.suffix, original.metadata, original.settings)
+            return original, []
+        except Exception:  # whatever a coder makes of it
+            pass
     if original.settings and not _readable(tiny, original, {}):  # JPEG with tables that nobody may write
         changed = Original(original.samples, numbers=None, metadata={})
         return changed, ["its coder's settings cannot be written again: becomes a PNG"]

@@ -149,13 +149,19 @@ def invert_folder(inverter, pictures, out, bar=None):
 
     pictures: [(path, name)]. bar: a tqdm over steps. What was made of the same bytes with the same settings is not made
     again. A picture that cannot be used is named and skipped. Returns the report's entries, in order: "input", "output"
-    and "seconds", or "error".
+    and "seconds", or "error". Raises ClickException where `out` cannot be written, or is a folder of the inputs.
     """
     from alignment import PictureError, write_png
+    from jobs.folder import check_writable
 
     settings = inverter.settings
     system = System(inverter.method, METHODS[inverter.method].source, inverter.checkpoint)
     made = Made(Path(out), system, settings, ("", "reconstructions"))
+    written = {(made.folder / part).resolve() for part in made.parts}
+    for path, _ in pictures:
+        if path.resolve().parent in written:
+            raise click.ClickException(f"{printable(path)}: lies where results are written; give another output folder")
+    check_writable(made.folder)
     prints = {name: fingerprint(path, settings) for path, name in pictures}
     entries = made.still_good(prints)
     for index, (path, name) in enumerate(pictures):
@@ -164,18 +170,21 @@ def invert_folder(inverter, pictures, out, bar=None):
             try:
                 started = time.perf_counter()
                 images = _invert(inverter, path, bar)
-                entry |= {"fingerprint": prints[name], "seconds": time.perf_counter() - started}
+                seconds = time.perf_counter() - started
                 for file, pixels in zip(made.files(name), images, strict=True):
                     write_png(file, pixels)
+                entry |= {"fingerprint": prints[name], "seconds": seconds}
             except (PictureError, OSError) as error:
                 entry["error"] = printable(error if str(path) in str(error) else f"{path}: {error}", 1000)
                 if bar is not None:
                     bar.write(f"error: {entry['error']}")
             entries[name] = entry
             made.record(entries)
+        entries[name] |= {"input": str(path)}  # it may have been moved since
         if bar is not None:
             bar.n = (index + 1) * settings["steps"]
             bar.refresh()
+    made.record(entries)
     return [entries[name] for _, name in pictures]
 
 

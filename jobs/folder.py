@@ -148,7 +148,7 @@ def all_pictures(pictures, out, bundle, options, workers, watch=None):
                 entry |= one_picture(path, out / name, entry, running)
             bar.n = max(bar.n, work.steps(index + 1))
             bar.refresh()
-            entries.append(entry)
+            entries.append(entry | {"input": str(path)})  # it may have been moved since
 
     entries = gathered(out, entries, rank, world_size)
     report = Report(entries)
@@ -215,7 +215,7 @@ def one_picture(path, folder, entry, running):
         for note in notes:
             bar.write(shown(f"{path}: {note}"))
         inverted = work.steady(path, folder, inverted)
-        composite, faces = finish_picture(inverted, running.bundle, work.options.preset.finish).save(folder)
+        composite, faces = finish_picture(inverted, running.bundle, work.options.preset.finish).save(folder, True)
         done = {"notes": notes, "composite": composite, "faces": faces}
         write_entry(folder, entry | done)
     except Exception as error:

@@ -8,6 +8,7 @@ import click
 
 from .results import fingerprint, fingerprint_of
 
+OVERWRITTEN = "would be overwritten by the run's own file of that name; rename it, or give another -o"
 OWN_FILES = ("sheet.png", "preview.png")  # that a run leaves in its output folder
 
 
@@ -22,15 +23,20 @@ def find_pictures(inputs, out=None):
     from alignment.text import shown
 
     own = set() if out is None else {os.path.realpath(Path(out) / name) for name in OWN_FILES}
+    ours = out is not None and (Path(out) / "report.json").is_file()
     paths = []
     for item in map(Path, inputs):
         if not item.is_dir():
+            if os.path.realpath(item) in own:
+                raise click.ClickException(f"{shown(item)}: {OVERWRITTEN}")
             paths.append(item)
             continue
         try:
             inside, left_out = pictures_in(item)
         except OSError as error:
             raise click.ClickException(f"{shown(item)}: cannot be read ({error.strerror}); check the folder") from error
+        if not ours and any(os.path.realpath(path) in own for path in inside):
+            raise click.ClickException(f"{shown(item)}: holds a {' or '.join(OWN_FILES)}; it {OVERWRITTEN}")
         inside = [path for path in inside if os.path.realpath(path) not in own]
         if left_out:
             click.echo(left_out_line(left_out), err=True)

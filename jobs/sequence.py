@@ -205,19 +205,23 @@ def measure_flicker(entries, out, results, number, loop=False):
     last change is that one. None when no two neighbouring frames show it."""
     import numpy as np
 
-    from alignment import crop_face, read_picture
+    from alignment import PictureError, crop_face, read_picture
     from metrics.flicker import flicker
 
     def crops(entry):
         """(input [S, S, 3], result [S, S, 3], mask bool [S, S]) of a frame, or None."""
         faces = [face for face in entry.get("faces", []) if face["face"] == number]
-        composite = next((results / entry["output"]).glob("composite.*"), None)
-        if not faces or composite is None:
+        if not faces:
             return None
         quad, size = np.array(faces[0]["quad"]), faces[0]["size"]
         quad[2] = quad[1] + quad[3] - quad[0]  # the report rounds
-        mask = read_picture(out / entry["output"] / f"face{number}_mask.png").pixels
-        pictures = (read_picture(entry["input"]).pixels, read_picture(composite).pixels, mask)
+        folder = out / entry["output"]
+        try:
+            mask = read_picture(folder / f"face{number}_mask.png").pixels
+            result = read_picture(results / entry["output"] / entry["composite"]).pixels
+            pictures = (read_picture(entry["input"]).pixels, result, mask)
+        except PictureError:  # damaged since
+            return None
         one = [crop_face(pixels, quad, size, transform_size=2 * size) for pixels in pictures]
         return one[0], one[1], one[2][..., 0] > 127
 
@@ -244,13 +248,19 @@ def preview(path, out, entries):
     import numpy as np
     from PIL import Image
 
-    from alignment import read_picture
+    from alignment import PictureError, read_picture
     from alignment.sheet import contact_sheet
     from weights.files import written_atomically
 
     pages = []
     for entry in entries:
-        before, after = (read_picture(p).pixels for p in (entry["input"], out / entry["output"] / entry["composite"]))
+        files = (entry["input"], out / entry["output"] / entry["composite"])
+        try:
+            before, after = (read_picture(path).pixels for path in files)
+        except PictureError:  # damaged since
+            continue
         pages.append(Image.fromarray(np.asarray(contact_sheet([[("before", before), ("after", after)]]))))
+    if not pages:
+        return
     with written_atomically(path) as unfinished:
         pages[0].save(unfinished, format="PNG", save_all=True, append_images=pages[1:], duration=1000 / SPEED, loop=0)

@@ -70,7 +70,9 @@ def refine_with_results(out, results, head, bundle, schedule):
 
     head: the fields mesh, texture and camera of Paths.
     """
-    (composite,) = results.glob("composite.*")
+    from pipeline.kept import composites
+
+    (composite,) = composites(results)
     networks = {"perceptual": bundle.files["perceptual"], "parser": bundle.files["parser"]}
     refine_texture(Paths(image=composite, **head, **networks), out, schedule, bundle.device)
 

@@ -6,6 +6,7 @@ opened.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -117,7 +118,14 @@ def _extract(path, folder, digest):
     av = library(path)
     folder.mkdir(parents=True, exist_ok=True)
     remove_unfinished(folder)
-    for stale in (folder / RECORD, *folder.glob("frame*.png")):
+    earlier = [path for path in folder.glob("frame*.png") if re.fullmatch(r"frame\d{6}\.png", path.name)]
+    if earlier and not (folder / RECORD).is_file():
+        raise click.ClickException(
+            f"{shown(earlier[0])}: not of a video that was read here, and would be overwritten; give another -o"
+        )
+    with written_atomically(folder / RECORD) as unfinished:
+        unfinished.write_text("{}")  # until all frames are there: what lies here is ours
+    for stale in earlier:
         stale.unlink(missing_ok=True)
     frames, damaged, end = [], 0, 0.0
     remedy = "save or download it again"

@@ -20,7 +20,7 @@ LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG
 def written(clip, out, entries):
     """Write OUT/NAME.mp4 of a run's entries (report.json's "pictures") and return the file's name. Raises
     ClickException."""
-    from alignment import read_picture
+    from alignment import PictureError, read_picture
     from weights.files import written_atomically
 
     av = library(clip.path)
@@ -33,7 +33,11 @@ def written(clip, out, entries):
                 sound = Sound(av, source, made)
                 for (path, name), (stamp, duration) in zip(clip.pictures, clip.frames, strict=True):
                     finished = Path(out) / name / done[name]["composite"] if name in done else path
-                    pixels = read_picture(finished).pixels
+                    try:
+                        pixels = read_picture(finished).pixels
+                    except PictureError as error:  # damaged since
+                        remedy = "delete it and run the same command again"
+                        raise click.ClickException(f"{error}; {remedy}") from error
                     stream = stream or _new_stream(made, clip, pixels.shape)
                     frame = _coloured(av, pixels, stream.pix_fmt, clip)
                     frame.pts, frame.duration, frame.time_base = stamp, duration, clip.time_base

@@ -6,8 +6,10 @@ they were made with.
 """
 
 import json
+import re
 from pathlib import Path
 
+OF_A_FACE = re.compile(r"face\d+_((crop|inversion|portrait|foreign|mask|result)\.png|w_plus\.npz)")
 RECORD = "inversion.json"
 PIXELS = {  # file's kind: field of Inverted
     "crop": "crops",
@@ -103,5 +105,13 @@ def forget(folder):
     """Remove what was made of a picture, what says that it is complete first."""
     for name in ("report.json", RECORD):
         (folder / name).unlink(missing_ok=True)
-    for stale in (*folder.glob("face*_*"), *folder.glob("composite.*")):
+    faces = [path for path in folder.glob("face*") if OF_A_FACE.fullmatch(path.name)]
+    for stale in (*faces, *composites(folder)):
         stale.unlink(missing_ok=True)
+
+
+def composites(folder):
+    """The composites that lie in `folder`, whatever their format; not what somebody made of one, composite.xcf say."""
+    from alignment.originals import FORMAT_OF
+
+    return [path for suffix in FORMAT_OF if (path := folder / f"composite{suffix}").is_file()]

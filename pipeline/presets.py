@@ -24,6 +24,11 @@ class Finish:
     strength: float = 1.0  # s, 0 to 1, or up to 1.5 to exaggerate
     per_face: dict | None = None  # {index of a face: {setting: value}}: what is another for this face
 
+    def __post_init__(self):
+        for name, most in (("detail", 1), ("strength", 1.5)):
+            if not 0 <= getattr(self, name) <= most:  # not so for NaN
+                raise ValueError(f"{name} must be from 0 to {most}, got {getattr(self, name)}")
+
     def of(self, index):
         """The settings of one face."""
         return replace(self, per_face=None, **(self.per_face or {}).get(index, {}))

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .kept import RECORD, keep
+from .kept import composites, keep
 
 FINISHED = ("mask", "result")  # a face's pictures that another finish changes
 
@@ -56,19 +56,20 @@ class Result:
         """The alignment.Picture that came in."""
         return self.inverted.picture
 
-    def save(self, folder):
-        """Write what the command writes for a picture into `folder`; returns (name of the composite's file, [what was
-        measured, one dict a face])."""
+    def save(self, folder, kept_there=False):
+        """Write what the command writes for a picture into `folder`, in place of another's; returns (name of the
+        composite's file, [what was measured, one dict a face]). kept_there: the very inversion lies there (kept.keep).
+        """
         from alignment import to_rgb8, write_original, write_png
         from alignment.sheet import contact_sheet
 
         folder = Path(folder)
-        if not (folder / RECORD).is_file():
+        if not kept_there:
             keep(folder, self.inverted)
         (folder / "report.json").unlink(missing_ok=True)
-        for pattern in ("composite.*", *(f"face*_{kind}.png" for kind in FINISHED)):
-            for stale in folder.glob(pattern):
-                stale.unlink(missing_ok=True)
+        finished = [folder / f"face{face.measured.face}_{kind}.png" for face in self.faces for kind in FINISHED]
+        for stale in (*composites(folder), *finished):
+            stale.unlink(missing_ok=True)
         drawn = ("inversion by g_rendering", "portrait by g_real")
         rows, drawn = [], ("its detail that both have", "edited elsewhere") if self.inverted.edited else drawn
         before, after = self.picture.pixels, to_rgb8(self.composite)

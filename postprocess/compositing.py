@@ -152,7 +152,7 @@ def soften(mask, side):
     mask = np.pad((mask > 0.5).astype(np.uint8), pad)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # to the nearest pixel outside
     eroded = (distance > erosion + 1.5 * sigma).astype(np.float32)
-    soft = cv2.GaussianBlur(eroded, (0, 0), sigma)
+    soft = np.minimum(cv2.GaussianBlur(eroded, (0, 0), sigma), 1)
     return soft[pad:-pad, pad:-pad]
 
 
@@ -187,6 +187,8 @@ def clone(new, old, where):
     if not where.any():
         return new
     left, top, width, height = cv2.boundingRect(where)
+    if min(width, height) < 3:  # no domain
+        return new
     source, target = (np.clip(np.rint(a), 0, 255).astype(np.uint8) for a in (new, old))
     centre = (left + width // 2, top + height // 2)  # OpenCV lays the middle of the mask's bounding box here
     return cv2.seamlessClone(source, target, 255 * where, centre, cv2.NORMAL_CLONE).astype(np.float32)

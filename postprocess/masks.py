@@ -58,7 +58,7 @@ def foreign(labels, under):
     found = _among(under, WORN) | (inside.astype(bool) & _among(under, ["background"]))
     reach = 2 * max(round(REACH * len(found)), 1) + 1
     found = cv2.dilate(found.astype(np.float32), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    return cv2.GaussianBlur(found, (0, 0), REACH * len(found) / 2)
+    return np.minimum(cv2.GaussianBlur(found, (0, 0), REACH * len(found) / 2), 1)
 
 
 def of_own_hue(labels):
