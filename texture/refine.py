@@ -25,7 +25,8 @@ import torch
 from losses.style_transfer import Samples, columns_at, content_loss, feature_maps, layer_gains, sample, style_loss
 
 from .camera import Camera
-from .guess import first_guess, material_shares, push_pull, seen_materials, smooth, soft_inside
+from .guess import lit_guess, material_shares, push_pull, seen_materials, smooth, soft_inside
+from .light import shading
 from .mesh import Mesh
 from .pyramid import collapse, laplacian, resize, scaled, scales, stages
 from .rasterize import draw, draw_texels, render, view_of
@@ -108,7 +109,8 @@ def refine(
     unwrapped = unwrap(mesh, camera, picture, size, scene.mask, facing)
     visible, covered = unwrapped.visible, texels.covered
     content = push_pull(texture.astype(np.float32) / step, covered)  # black beside the islands would reach in otherwise
-    start = first_guess(content, unwrapped.sampled, visible, covered, mirrored_layout(covered))
+    light = shading(mesh, texels, unwrapped.sampled, visible)
+    start = lit_guess(content, unwrapped.sampled, visible, covered, mirrored_layout(covered), light)
     start = push_pull(start, covered)
 
     eroded = shrink(unwrapped.pixels, EROSION * max(picture.shape[:2]))
