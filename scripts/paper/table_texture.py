@@ -28,6 +28,10 @@ COLUMNS = {
     "seconds": "seconds",
 }
 SCALP = 7  # of regions.png; lies under hair
+OURS = {
+    "first guess": ("initial", "pasted", "rendering L1 alone"),
+    "refined": ("pasted", "rendering L1 alone", "first guess"),
+}
 
 
 @click.command(help=__doc__)
@@ -178,7 +182,34 @@ def make_table(results, schedule):
             digits = {"lpips": 4, "seconds": 0}
             cells = [f"{scores[key]:.{digits.get(key, 2)}f}" if key in scores else "" for key in COLUMNS]
             lines.append(f"| {case} | {method} | {' | '.join(cells)} |")
+    if len(results) > 2:
+        lines += ["", *differences(results)]
     return "\n".join(lines) + "\n"
+
+
+def differences(results):
+    """Lines of a table: the first guess and the refined texture less the other methods, mean over the cases and the
+    half of its 95 % interval by Student's t; negative = better."""
+    import numpy as np
+    from scipy.stats import t
+
+    keys = ("visible", "unseen_skin", "lpips")
+    lines = [
+        f"Difference over {len(results)} cases, negative = better, with 95 % intervals over cases (Student's t):",
+        "",
+        "| | " + " | ".join(COLUMNS[key] for key in keys) + " |",
+        "| --- " * (1 + len(keys)) + "|",
+    ]
+    for ours, others in OURS.items():
+        for other in others:
+            cells = []
+            for key in keys:
+                gaps = np.array([case[ours][key] - case[other][key] for case in results.values()])
+                half = t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5
+                digits = 4 if key == "lpips" else 2
+                cells.append(f"{gaps.mean():+.{digits}f} +- {half:.{digits}f}")
+            lines.append(f"| {ours} - {other} | {' | '.join(cells)} |")
+    return lines
 
 
 if __name__ == "__main__":
