@@ -6,7 +6,7 @@ WORKDIR /home/lifelike/lifelike
 COPY --chown=lifelike . .
 RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu -e ".[app]"
 
-USER lifelike
+USER 1000
 ENV PYTHONUNBUFFERED=1 GRADIO_ANALYTICS_ENABLED=False
 EXPOSE 7860
 HEALTHCHECK --interval=30s --start-period=60s \

@@ -16,6 +16,8 @@ The same command again does what is missing, and with another finish (--blend, -
 anew.
 """
 
+# Over 300 lines: most are options and what they mean.
+
 import math
 import os
 from pathlib import Path
@@ -124,7 +126,7 @@ class InGroups(click.Command):
     default="fast",
     type=click.Choice(["paper", "fast", "best"]),
     show_default=True,
-    help="paper: 500 steps of Eq. 4. fast: 15, and 35 of pivotal tuning. best: 120, and 300 finer.",
+    help="paper: 500 steps of Eq. 4. fast: 15, and 33 of pivotal tuning. best: 120, and 300 finer.",
 )
 @click.option("--steps", type=click.IntRange(1, 1_000_000), help="So many steps of Eq. 4 instead of the preset's.")
 @click.option(

@@ -15,15 +15,13 @@ class Inversion:
 
     w_plus [N, num_ws, w_dim]; image [N, 3, R, R], the reconstruction; history: one dict a step of lists with a number
     per portrait ("lpips" and the method's other terms; a portrait that stopped keeps its last). generators: for methods
-    that tune the generator, the N tuned copies, else None. untuned: image before such tuning, where that
-    is known, else None.
+    that tune the generator, the N tuned copies, else None.
     """
 
     w_plus: torch.Tensor
     image: torch.Tensor
     history: list
     generators: list | None = None
-    untuned: torch.Tensor | None = None
 
 
 def check_target(generator, target, steps):

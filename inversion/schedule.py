@@ -68,4 +68,4 @@ def invert(generator, target, perceptual, schedule, *, start=None, on_step=None)
         stop=0,
         on_step=on_step,
     )
-    return replace(tuned, history=[*inversion.history, *tuned.history], untuned=inversion.image)
+    return replace(tuned, history=[*inversion.history, *tuned.history])

@@ -60,6 +60,18 @@ class Report:
         return 0 if not self.failed else 1 if self.failed < len(self.pictures) else 2
 
 
+@dataclass(frozen=True)
+class Running:
+    """What the pictures of a run share while it goes on."""
+
+    bundle: object  # of pipeline.load_bundle
+    work: object  # how they are searched and inverted: inputs.Separate, Sequence or Edited
+    made_with: dict  # {path: fingerprint of its inversion}
+    aligned: Callable  # path -> (Picture, [Found]), read ahead
+    bar: object  # tqdm, a step each
+    watch: Callable | None  # `on_step` of `run`
+
+
 def run(pictures, out, bundle, options, *, workers=1, on_step=None):
     """Do all `pictures`, [(path, name)], and write OUT/NAME/..., report.json, sheet.png and results.html.
 
@@ -89,6 +101,7 @@ def run(pictures, out, bundle, options, *, workers=1, on_step=None):
 
 def all_pictures(pictures, out, bundle, options, workers, watch=None):
     """What `run` does once the folder is ours."""
+    import torch
     from tqdm import tqdm
 
     import weights
@@ -123,14 +136,16 @@ def all_pictures(pictures, out, bundle, options, workers, watch=None):
     bar = tqdm(total=total, unit="step", dynamic_ncols=True, disable=rank > 0, mininterval=often)
     waiting = [path for path, name in work.pictures if finished(out / name, prints[path]) is None]
     if options.sequence and waiting:
-        invert_all(out, bundle, work, made_with, workers, bar, watch)
+        with read_ahead([path for path, _ in work.pictures], work.search, workers) as aligned:
+            invert_all(out, Running(bundle, work, made_with, aligned, bar, watch))
     with bar, read_ahead(waiting, work.search, workers) as aligned:
+        running = Running(bundle, work, made_with, aligned, bar, watch)
         for index, (path, name) in enumerate(work.pictures):
             bar.set_description(shown(name, 24))
             entry = finished(out / name, prints[path])
             if entry is None:
                 entry = {"input": str(path), "output": name, "fingerprint": prints[path]}
-                entry |= one_picture(path, out / name, entry, bundle, work, aligned, made_with[path], bar, watch)
+                entry |= one_picture(path, out / name, entry, running)
             bar.n = max(bar.n, work.steps(index + 1))
             bar.refresh()
             entries.append(entry)
@@ -146,60 +161,61 @@ def all_pictures(pictures, out, bundle, options, workers, watch=None):
         "weights": used,
         "settings": settings | work.settings | {"device": str(bundle.device)},
         "seconds": time.perf_counter() - started,
-        "versions": versions(),
+        "versions": {"torch": torch.__version__},
     }
     write_run(out, facts | work.summary(out, entries))
     return report
 
 
-def invert_all(out, bundle, work, made_with, workers, bar, watch):
+def invert_all(out, running):
     """The inversions of all frames of a sequence, into their folders."""
-    with read_ahead([path for path, _ in work.pictures], work.search, workers) as aligned:
-        for index, (path, name) in enumerate(work.pictures):
-            bar.set_description(shown(name, 24))
-            try:
-                work.keep(path, inverted_one(path, out / name, bundle, work, aligned, made_with[path], bar, watch))
-            except Exception as error:
-                said(error, path, out / name)  # raises it where it is none of the picture's
-                work.problems[path] = error  # finishing it will say so
-            bar.n = work.steps(index + 1)
-            bar.refresh()
+    work, bar = running.work, running.bar
+    for index, (path, name) in enumerate(work.pictures):
+        bar.set_description(shown(name, 24))
+        try:
+            work.keep(path, inverted_one(path, out / name, running))
+        except Exception as error:
+            said(error, path, out / name)  # raises it where it is none of the picture's
+            work.problems[path] = error  # finishing it will say so
+        bar.n = work.steps(index + 1)
+        bar.refresh()
 
 
-def inverted_one(path, folder, bundle, work, aligned, made_with, bar, watch):
+def inverted_one(path, folder, running):
     """The Inverted of a picture, which lies in its folder then."""
     from pipeline.kept import keep, kept
     from weights.files import remove_unfinished
 
     def on_step(step, lpips):
-        bar.update()
+        running.bar.update()
         if lpips is not None:
-            bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
-        if watch is not None:
-            watch(path, len(found), step, lpips)
+            running.bar.set_postfix(lpips=f"{lpips.mean():.4f}", refresh=False)
+        if running.watch is not None:
+            running.watch(path, len(found), step, lpips)
 
-    picture, found = aligned(path)
+    picture, found = running.aligned(path)
     if folder.is_dir():
         remove_unfinished(folder)
-    inverted = kept(folder, picture, made_with)
+    inverted = kept(folder, picture, running.made_with[path])
     if inverted is None:
-        inverted = work.invert(path, picture, found, bundle, on_step)
-        keep(folder, inverted, made_with)
+        inverted = running.work.invert(path, picture, found, running.bundle, on_step)
+        keep(folder, inverted, running.made_with[path])
     return inverted
 
 
-def one_picture(path, folder, entry, bundle, work, aligned, made_with, bar, watch=None):
+def one_picture(path, folder, entry, running):
     """One picture into its folder, with `entry` and what it says beyond that: "error", or "notes", "composite" and
     "faces"."""
     from pipeline import finish_picture
 
+    work, bar = running.work, running.bar
     try:
-        inverted = inverted_one(path, folder, bundle, work, aligned, made_with, bar, watch)
+        inverted = inverted_one(path, folder, running)
         notes = [*inverted.picture.notes, *inverted.found[0].notes, *work.notes.get(path, [])]
         for note in notes:
             bar.write(shown(f"{path}: {note}"))
         inverted = work.steady(path, folder, inverted)
-        composite, faces = finish_picture(inverted, bundle, work.options.preset.finish).save(folder)
+        composite, faces = finish_picture(inverted, running.bundle, work.options.preset.finish).save(folder)
         done = {"notes": notes, "composite": composite, "faces": faces}
         write_entry(folder, entry | done)
     except Exception as error:
@@ -278,9 +294,3 @@ def gathered(out, entries, rank, world_size):
         entries = entries + json.loads(handed_over(number).read_text())
         handed_over(number).unlink()
     return entries
-
-
-def versions():
-    import torch
-
-    return {"torch": torch.__version__}

@@ -10,7 +10,7 @@ import json
 from weights.files import written_atomically
 
 SHOWN = 12  # frames of a sequence on sheet and page
-FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "foreign.png", "mask.png", "result.png", "w_plus.npz")
+FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "mask.png", "result.png", "w_plus.npz")
 
 
 def fingerprint(path, settings):

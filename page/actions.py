@@ -1,5 +1,7 @@
 """What the page's buttons, taps and sliders do. Every method of Actions that layout.py binds gets the values of its
-inputs and the gradio.Request, by which the session is known, and returns updates by name (`Page.update`)."""
+inputs and the gradio.Request, by which the session is known, and returns updates by name (`Page.update`).
+
+Over 300 lines: some twenty actions of a dozen lines each, which share the page's state."""
 
 import hashlib
 import html

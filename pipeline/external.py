@@ -57,7 +57,6 @@ def from_edited(picture, found, edited, name="the edited picture"):
         crops=np.stack(crops),
         reconstructions=np.stack(shared),
         portraits=np.stack(portraits),
-        foreign=np.zeros([len(found), size, size], np.uint8),
         w_plus=None,
         lpips=[None] * len(found),
         seconds=(time.perf_counter() - started) / len(found),

@@ -1,7 +1,7 @@
 """An Inverted on disk, so that another finish of the same inversion costs no inversion.
 
-A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png, faceN_foreign.png
-and faceN_w_plus.npz, and inversion.json, which is written last and removed first: it says where the faces are and what
+A picture's folder holds, for each face N, faceN_crop.png, faceN_inversion.png, faceN_portrait.png and
+faceN_w_plus.npz, and inversion.json, which is written last and removed first: it says where the faces are and what
 they were made with.
 """
 
@@ -13,7 +13,6 @@ PIXELS = {  # file's kind: field of Inverted
     "crop": "crops",
     "inversion": "reconstructions",
     "portrait": "portraits",
-    "foreign": "foreign",
 }
 
 
@@ -83,7 +82,6 @@ def kept(folder, picture, fingerprint):
         }
         if len({drawn.shape for drawn in pixels.values()}) > 1:
             return None
-        pixels["foreign"] = pixels["foreign"][..., 0]  # grey
         edited = record.get("edited")
         files = [] if edited else [folder / f"face{face.index}_w_plus.npz" for face in found]
         latents = [np.load(file, allow_pickle=False)["w_plus"] for file in files]

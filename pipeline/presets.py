@@ -39,7 +39,7 @@ AS_PUBLISHED = Finish("paper", detail=0.0)
 
 PRESETS = {
     "paper": Preset(Schedule(500, disturbance=0.05), AS_PUBLISHED),
-    "fast": Preset(Schedule(15, tuning=Tuning(35, lr=2e-3)), Finish()),
+    "fast": Preset(Schedule(15, tuning=Tuning(33, lr=2e-3)), Finish()),
     "best": Preset(Schedule(120, tuning=Tuning(300, lr=3e-4)), Finish()),
 }
 DEFAULT = "fast"

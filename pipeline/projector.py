@@ -28,7 +28,6 @@ class Inverted:
     crops: object  # uint8 [N, R, R, 3], what was inverted
     reconstructions: object  # the same by g_rendering
     portraits: object  # the same by g_real
-    foreign: object  # uint8 [N, R, R], 255 where a crop shows what the generators do not know (postprocess/foreign.py)
     w_plus: object  # float32 [N, num_ws, w_dim], NumPy; None of portraits made elsewhere
     lpips: list  # [N], between crops and reconstructions; of None where there is no such thing
     seconds: float  # per face
@@ -114,7 +113,6 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
     from alignment import AlignmentError, crop_face
     from alignment.tensors import to_pixels, to_tensor
     from losses.resize import comparable
-    from postprocess.foreign import foreign
 
     try:
         crops = np.stack([crop_face(picture.pixels, face.quad, bundle.size) for face in found])  # [N, R, R, 3]
@@ -126,7 +124,6 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
     with torch.no_grad():
         lpips = bundle.perceptual(comparable(target), comparable(inverted.image))
         portraits = inversion.regenerate(bundle.g_real, inverted, bundle.g_rendering)
-    untuned = to_pixels(inverted.image if inverted.untuned is None else inverted.untuned)
     for numbers in (lpips, inverted.w_plus, inverted.image, portraits):
         if not torch.isfinite(numbers).all():
             raise NotFinite("the networks gave numbers that are not finite; check the weights, or use float32")
@@ -136,7 +133,6 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
         crops=crops,
         reconstructions=to_pixels(inverted.image),
         portraits=to_pixels(portraits),
-        foreign=np.stack([np.rint(255 * foreign(*pair)).astype(np.uint8) for pair in zip(crops, untuned, strict=True)]),
         w_plus=inverted.w_plus.cpu().numpy(),
         lpips=lpips.tolist(),
         seconds=(time.perf_counter() - started) / len(found),
@@ -205,7 +201,7 @@ def prepare(inverted, bundle, registered):
     from alignment import Registration, crop_face, register
     from alignment.tensors import to_tensor
     from postprocess.compositing import Layers
-    from postprocess.masks import face_mask, in_front
+    from postprocess.masks import face_mask, foreign, in_front
     from postprocess.parsing import parse
 
     picture, crops, portraits = inverted.picture, inverted.crops, inverted.portraits
@@ -228,7 +224,7 @@ def prepare(inverted, bundle, registered):
                 shape,
                 under[i],
                 inverted.reconstructions[i],
-                inverted.foreign[i],
+                None if inverted.edited else foreign(labels[i], under[i]),
                 None if inverted.differences is None else inverted.differences[i],
                 recolour=not inverted.edited,
             ),

@@ -39,8 +39,7 @@ def face_warnings(measured, limits):
         return edited_warnings(measured, limits)
     warnings = []
     kind = "restored" if measured.detail >= HALF else "tuned" if measured.tuned else "plain"
-    of_any = {"lpips": limits["plain"]["lpips"]} if "lpips" in limits.get("plain", {}) else {}  # for all kinds
-    limits = limits | of_any | limits.get(kind, {})
+    limits = limits | limits.get(kind, {})  # of a restored face none of LPIPS: its identity is the picture's own
     if measured.lpips > limits.get("lpips", float("inf")):
         warnings.append(
             f"poor reconstruction (LPIPS {measured.lpips:.3f}, usual up to {limits['lpips']:.3f}): the result may "

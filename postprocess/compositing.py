@@ -28,7 +28,8 @@ from .restoration import change_of_style, restored, style_in
 BLENDS = ("harmonized", "paper", "poisson")
 EROSION = 0.015  # of the crop's side
 BLUR = 0.012  # Gaussian sigma, of the crop's side
-RISE = 0.12  # of the crop's side: over this length the change of style comes in
+TONE = 0.3  # of its tone the portrait keeps so much far from the border, where the picture's own detail is kept
+RISE = 0.18  # of the crop's side: over this length the change of style comes in
 FADE = 0.16  # of the crop's side: hair and neck that the crop cuts off fade out toward its outline
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow
 
@@ -43,7 +44,8 @@ def composite(
     reconstruction=None,  # uint8 [S, S, 3], g_rendering(w+); only without detail it may be missing
     detail=0.0,  # d, 0 to 1: how much of what the generators do not draw is kept of the picture
     strength=1.0,  # s, 0 to 1, or more to exaggerate
-    foreign=None,  # uint8 [S, S], 255 where the crop shows what no generator knows: with detail it stays as it is
+    foreign=None,  # float [S, S], 1 where the picture is none of the generators' business (masks.foreign): with detail
+    # it stays as it is
     change=None,  # float32 [S, S, 3], Oklab; None: change_of_style of portrait and reconstruction
     recolour=True,  # whether "harmonized" fits the colours; False: the change only comes in slowly from the border
 ):
@@ -85,7 +87,7 @@ class Layers:
         if self.under is not None:
             free = mask & ~in_front(self.labels, self.under)
             skin, hair = shows_skin(self.labels) & shows_skin(self.under), hairy & shows_hair(self.under)
-        known = np.ones(mask.shape) if self.foreign is None else 1 - self.foreign / np.float32(255)
+        known = np.ones(mask.shape) if self.foreign is None else 1 - self.foreign
         layers = {"face": mask, "free": free, "fade": fade(len(mask)), "known": known}
         layers |= {"skin": skin, "hair": hair, "hairy": hairy}
         stack = np.dstack([self.portrait, *layers.values()]).astype(np.float32)  # [S, S, 10]
@@ -96,11 +98,10 @@ class Layers:
     @cached_property
     def change(self):
         """The change of style [h, w, 3] (restoration.py)."""
-        face, difference = face_mask(self.labels), self.difference
-        if difference is None:
-            change = change_of_style(self.portrait, self.reconstruction, face)  # [S, S, 3]
+        if self.difference is None:
+            change = change_of_style(self.portrait, self.reconstruction, self.labels)  # [S, S, 3]
         else:
-            change = style_in(difference, face)
+            change = style_in(self.difference, self.labels)
         return warp_to_picture(change, self.quad, self.shape)[0]
 
 
@@ -127,7 +128,8 @@ def blended(picture, layers, blend="harmonized", detail=0.0, strength=1.0, chang
         soft *= masks["fade"]
     if blend == "harmonized" and layers.recolour:
         skin, hair = ((masks[name] > 0.5) & (opacity > 0.5) for name in ("skin", "hair"))
-        new = harmonize(new, old, skin, hair, masks["hairy"] > 0.5, mask > 0.5, side)
+        toned = harmonize(new, old, skin, hair, masks["hairy"] > 0.5, mask > 0.5, side)
+        new = toned + (detail * TONE * rising(mask, side))[..., None] * (new - toned)
     elif blend == "poisson":
         new = clone(new, old, soft > 0)
     share = strength * (1 + detail * (masks["known"] * rising(mask, side) - 1)) if detail else strength

@@ -10,15 +10,19 @@ Kin: P. Debevec, "Rendering Synthetic Objects into Real Scenes", 1998 (different
 
 The difference is taken in Oklab, where it hits light and dark colours alike, and in a form that was chosen by
 measurement (docs/benchmarks/restoration.md): without the noise of single pixels, and without what it does to the
-light. g_real knows the light of the photographs it was trained on; that of the picture is the picture's.
+light. g_real knows the light of the photographs it was trained on; that of the picture is the picture's. So is the
+hue of hair, eyes and brows, which is the person's; the lids around them take the face's mean shift of colour.
 """
 
 import numpy as np
 
 from alignment.oklab import oklab_to_srgb, srgb_to_oklab
 
+from .masks import face_mask, lids, of_own_hue
+
 FINEST = 0.7  # pixels of the generators: Gaussian sigma; finer than this the two disagree about noise, not style
 STRONGEST = 0.04  # Oklab: where colours shift farther than this from the face's mean shift, a stain is drawn, not skin
+HUE = 0.012  # of the crop's side: Gaussian sigma of the outline of what keeps its hue
 LIGHT = 0.125  # of the crop's side: Gaussian sigma; coarser than this, differences of lightness are another light
 
 
@@ -27,25 +31,31 @@ def difference(portrait, reconstruction):
     return srgb_to_oklab(portrait) - srgb_to_oklab(reconstruction)
 
 
-def change_of_style(portrait, reconstruction, face):
+def change_of_style(portrait, reconstruction, labels):
     """What g_real draws otherwise than g_rendering, both uint8 [S, S, 3] of one w+, as a shift of colours in Oklab.
 
-    face: bool [S, S]; over it the whole may become lighter or darker, its parts not. Returns float32 [S, S, 3].
+    labels: [S, S], the portrait's parsing. The face as a whole may become lighter or darker, its parts not. Returns
+    float32 [S, S, 3].
     """
-    return style_in(difference(portrait, reconstruction), face)
+    return style_in(difference(portrait, reconstruction), labels)
 
 
-def style_in(difference, face):
-    """The part of a `difference` [S, S, 3] that is style; face and result as in `change_of_style`."""
+def style_in(difference, labels):
+    """The part of a `difference` [S, S, 3] that is style; labels and result as in `change_of_style`."""
     import cv2
 
-    change = cv2.GaussianBlur(difference, (0, 0), FINEST)
+    face, change = face_mask(labels), cv2.GaussianBlur(difference, (0, 0), FINEST)
     lightness = change[..., 0]
     whole = change[face].mean(axis=0) if face.any() else np.zeros(3, np.float32)
     change[..., 0] = lightness - cv2.GaussianBlur(lightness, (0, 0), LIGHT * len(change)) + whole[0]
     colours = change[..., 1:] - whole[1:]
     length = np.linalg.norm(colours, axis=2, keepdims=True).clip(1e-9)
     change[..., 1:] = whole[1:] + colours * (STRONGEST / length * np.tanh(length / STRONGEST))
+    around, own = (
+        cv2.GaussianBlur(where(labels).astype(np.float32), (0, 0), HUE * len(change))[..., None]
+        for where in (lids, of_own_hue)
+    )
+    change[..., 1:] = (1 - own) * (change[..., 1:] + around * (whole[1:] - change[..., 1:]))
     return change
 
 

@@ -4,6 +4,8 @@ an explicit list, and a name outside that list ends the reading.
 The pure-Python unpickler is used on purpose: it allocates no more than the file holds, and each of its operations can
 be held to what a file of plain values needs. Keys of dictionaries are plain, so that nothing nested is ever hashed;
 only our own stand-ins take a state; stand-ins themselves cannot be changed.
+
+Over 300 lines, so that what guards a reader lies in one place and can be checked in one reading.
 """
 
 import pickle

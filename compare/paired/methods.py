@@ -135,14 +135,15 @@ def finished(bundle, schedule, finish, inversions, target, on_step):
 
 def restored_portrait(inverted, bundle):
     """The portrait itself under the change of style, without a mask: uint8 [R, R, 3]."""
-    from postprocess.masks import face_mask
+    from postprocess.masks import foreign
     from postprocess.parsing import parse
     from postprocess.restoration import change_of_style, restored
 
     crop, portrait = inverted.picture.pixels.astype(np.float32), inverted.portraits[0]
-    labels = parse(bundle.parser, to_tensor(portrait[None], bundle.device))[0].cpu().numpy()
-    change = change_of_style(portrait, inverted.reconstructions[0], face_mask(labels))
-    known = 1 - inverted.foreign[0][..., None] / np.float32(255)
+    pair = to_tensor(np.stack([portrait, inverted.picture.pixels]), bundle.device)
+    labels, under = parse(bundle.parser, pair).cpu().numpy()
+    change = change_of_style(portrait, inverted.reconstructions[0], labels)
+    known = 1 - foreign(labels, under)[..., None]
     result = crop + known * (restored(crop, portrait.astype(np.float32), change, 1.0) - crop)
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 

@@ -24,6 +24,7 @@ from torch import nn
 from scripts.demo.distortions import degrade, distort
 
 SWAP = [0, 1, 3, 2, 5, 4, 6, 8, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]  # parsing classes after a flip
+PAIRS = 1200, 720  # of disturbed pictures: to fit the channel weights, and held out
 ANGLES = 2  # the first two numbers are yaw and tilt: a flip turns their sign
 
 
@@ -151,8 +152,8 @@ def ranking_pairs(network, pictures, count, generator):
 
 def fit_linear(network, train, test, generator):
     """Set the channel weights to those that rank held-out pairs best, fitted or uniform; the accuracies as a dict."""
-    near, far, _ = ranking_pairs(network, train, 1200, generator)
-    near_test, far_test, kinds = ranking_pairs(network, test, 720, generator)
+    near, far, _ = ranking_pairs(network, train, PAIRS[0], generator)
+    near_test, far_test, kinds = ranking_pairs(network, test, PAIRS[1], generator)
     uniform = torch.cat([torch.full_like(linear, 1 / len(linear)) for linear in network.linear])
     logs = uniform.log().requires_grad_()  # weights = exp(logs): never negative
     optimizer = torch.optim.Adam([logs], lr=0.03)
@@ -278,7 +279,7 @@ def main(data, out, sheet, steps, batch, learning_rate, threads, seed):
         "licence": "Apache-2.0; trained on CC0 renders",
     }
     weights.save(out, tensors, kind="perceptual", config=network.config, card=card)
-    contact_sheet(sheet, network, test.images[[0, 1, 192, 193]], generator)
+    contact_sheet(sheet, network, test.images[[0, 1, -2, -1]], generator)
     print(f"{out}: {Path(out).stat().st_size} bytes, {seconds} s\n{json.dumps(numbers, indent=1)}")
 
 

@@ -142,8 +142,8 @@ def steps_of(resolution, cuda=False):
         Step(
             "calibrate_warnings",
             ["python", "scripts/study/calibrate_warnings.py", *data, "--out", "runs/calibration.json", *tuned]
-            + ["--steps", "1", "--batch", "1"],
-            "1 identity, 1 step",
+            + ["--steps", "1", "--count", "2"],
+            "2 identities, 1 step",
         ),
     ]
 

@@ -32,13 +32,13 @@ BEFORE = "100 + 100 at 1e-3"  # the default before the difference was taken
 COLUMNS = ("LPIPS (face)", "L2 (face)", "dlib distance", "landmarks", "authenticity", "sharpness")
 
 
-# Finishes: f(picture x, portrait R, reconstruction G: float32 [S, S, 3], sRGB 0 to 255; face: bool [S, S]) -> the same
+# Finishes: f(picture x, portrait R, reconstruction G: float32 [S, S, 3], sRGB 0 to 255; labels [S, S]) -> the same
 
 
 def plain(d, sigma=0.0, colours=0.0):
     """R + d (x - G), the difference blurred by sigma pixels, what is not grey in it by `colours`."""
 
-    def finish(x, real, rendering, face):
+    def finish(x, real, rendering, labels):
         difference = blurred(real - rendering, sigma)
         grey = difference @ np.float32([[0.299], [0.587], [0.114]])  # [S, S, 1]
         difference = grey + blurred(difference - grey, colours)
@@ -50,7 +50,7 @@ def plain(d, sigma=0.0, colours=0.0):
 def ratio(sigma):
     """x R / G in linear light, the quotient blurred and kept between 1/3 and 3."""
 
-    def finish(x, real, rendering, face):
+    def finish(x, real, rendering, labels):
         x, real, rendering = ((np.clip(p / 255, 0, 1)) ** 2.2 for p in (x, real, rendering))
         quotient = blurred((real + 0.02) / (rendering + 0.02), sigma).clip(1 / 3, 3)
         return 255 * np.clip((x + 0.02) * quotient - 0.02, 0, 1) ** (1 / 2.2)
@@ -62,7 +62,7 @@ def local_maps(sigma, guide, noise=100.0):
     """Affine maps of colours, fitted in a Gaussian window around each pixel and themselves blurred: from G to R, then
     applied to x (bilateral guided upsampling, Chen et al. 2016), or from x to x + R - G (guided filter, He et al.)."""
 
-    def finish(x, real, rendering, face):
+    def finish(x, real, rendering, labels):
         start = x if guide == "picture" else rendering
         centre, change = blurred(start, sigma), real - rendering
         spread = products(start, start, sigma)
@@ -77,7 +77,7 @@ def local_maps(sigma, guide, noise=100.0):
 def bands(finest, sigma=1.0):
     """R + (x - G), of whose finest band only a share is taken (Laplacian bands)."""
 
-    def finish(x, real, rendering, face):
+    def finish(x, real, rendering, labels):
         residual = x - rendering
         return real + blurred(residual, sigma) + finest * (residual - blurred(residual, sigma))
 
@@ -87,7 +87,7 @@ def bands(finest, sigma=1.0):
 def where_outlines_agree(sigma, steepness=0.15):
     """x + R - G, faded out where the brightness of R and G rises in another direction (a gate against ghosts)."""
 
-    def finish(x, real, rendering, face):
+    def finish(x, real, rendering, labels):
         a, b = (np.stack(np.gradient(blurred(p.mean(axis=2, keepdims=True), 1.0)[..., 0])) for p in (real, rendering))
         difference = np.linalg.norm(a - b, axis=0)
         gate = np.exp(-steepness * blurred(difference[..., None], sigma))
@@ -99,13 +99,13 @@ def where_outlines_agree(sigma, steepness=0.15):
 def chosen(d=1.0, s=1.0, finest=None, light=None):
     """What postprocess/restoration.py does; finest, light: other values of its constants."""
 
-    def finish(x, real, rendering, face):
+    def finish(x, real, rendering, labels):
         from postprocess import restoration
 
         kept = restoration.FINEST, restoration.LIGHT
         restoration.FINEST, restoration.LIGHT = finest or kept[0], light or kept[1]
         try:
-            change = restoration.change_of_style(real, rendering, face)
+            change = restoration.change_of_style(real, rendering, labels)
         finally:
             restoration.FINEST, restoration.LIGHT = kept
         return x + s * (restoration.restored(x, real, change, d) - x)
@@ -207,11 +207,11 @@ def main(data, out, folder, count, device):
     from machine.device import pick_device
     from metrics.sharpness import sharpness
     from pipeline import PRESETS, load_bundle
-    from postprocess.masks import face_mask, inner_face
+    from postprocess.masks import inner_face
 
     bundle = load_bundle(folder, pick_device(device))
     portraits = between_the_evaluated(data, bundle.g_real.img_resolution, count)
-    faces, inner = face_mask(portraits.labels), inner_face(portraits.labels)
+    inner = inner_face(portraits.labels)
     used = {role: weights.sha256(path) for role, path in bundle.files.items()}
     schedules = {
         name: Schedule(steps, tuning=Tuning(more, rate) if more else None)
@@ -235,7 +235,7 @@ def main(data, out, folder, count, device):
 
     def finished(schedule, finish):
         crops = (a.astype(np.float32) for a in (portraits.inputs, *made[schedule]))
-        results = [finish(*each) for each in zip(*crops, faces, strict=True)]
+        results = [finish(*each) for each in zip(*crops, portraits.labels, strict=True)]
         return np.clip(np.rint(results), 0, 255).astype(np.uint8)
 
     measure("input", portraits.inputs)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from postprocess.masks import FACE_CLASSES, face_mask, in_front
+from postprocess.masks import FACE_CLASSES, face_mask, foreign, in_front
 from postprocess.parsing import CLASSES
 
 SIZE = 128
@@ -54,3 +54,20 @@ def test_backdrop_beside_the_hair_is_not_in_front_of_it():
     under[under == SKIN] = face()[under == SKIN]
     labels = face()
     assert not in_front(labels, under)[labels == HAIR].any()
+
+
+def test_a_thin_bar_and_what_is_worn_are_foreign():
+    """Three pixels of anything that breaks the face, glasses, an earring beside it; not the backdrop around it."""
+    under = face()
+    under[70:73, 30:98] = BACK
+    under[55:62, 40:60] = CLASSES.index("eye_g")
+    under[80:86, 100:104] = CLASSES.index("ear_r")
+    found = foreign(face(), under)
+    assert found.dtype == np.float32 and found.min() >= 0 and found.max() <= 1
+    assert min(found[71, 34:94].min(), found[57:60, 44:56].min(), found[83, 101]) > 0.9
+    assert found[85:, :90].max() < 0.05 and found[:48].max() < 0.05 and found[:, :20].max() < 0.05
+
+
+def test_nothing_is_foreign_to_an_equal_face():
+    """Hair beside the cheeks, and the backdrop, lie outside the face."""
+    assert foreign(face(), face())[face() == SKIN].max() == 0

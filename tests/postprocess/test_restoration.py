@@ -104,7 +104,7 @@ def test_16_bits_keep_their_levels():
 def test_pixels_of_noise_do_not_pass():
     """Of a difference that alternates from pixel to pixel only a trace is left; a constant one passes whole."""
     board = np.indices((64, 64)).sum(axis=0)[..., None] % 2 * np.full(3, 8)
-    reconstruction, everywhere = np.full((64, 64, 3), 100, np.uint8), np.ones((64, 64), bool)
+    reconstruction, everywhere = np.full((64, 64, 3), 100, np.uint8), np.full((64, 64), SKIN)
     change = change_of_style((120 + board).astype(np.uint8), reconstruction, everywhere)
     constant = change_of_style(np.full((64, 64, 3), 124, np.uint8), reconstruction, everywhere)
     assert np.ptp(constant, axis=(0, 1)).max() < 1e-5 and constant[0, 0, 0] > 0.05
@@ -114,7 +114,7 @@ def test_pixels_of_noise_do_not_pass():
 def test_light_from_the_side_stays_the_pictures():
     """A face that g_real lights from the left, as a whole somewhat lighter and redder: only the latter is taken."""
     ramp = np.linspace(30, -30, 64)[None, :, None]
-    reconstruction, face = np.full((64, 64, 3), 120, np.uint8), np.ones((64, 64), bool)
+    reconstruction, face = np.full((64, 64, 3), 120, np.uint8), np.full((64, 64), SKIN)
     portrait = np.rint(reconstruction + ramp + np.array([18, 6, 0])).astype(np.uint8)
     change = change_of_style(portrait, reconstruction, face)
     lit = srgb_to_oklab(portrait) - srgb_to_oklab(reconstruction)
@@ -125,7 +125,7 @@ def test_light_from_the_side_stays_the_pictures():
 
 def test_a_stain_is_held_back():
     """A green blot that g_real alone draws: its colour passes up to STRONGEST, that of the whole face passes whole."""
-    reconstruction, face = np.full((64, 64, 3), 128, np.uint8), np.ones((64, 64), bool)
+    reconstruction, face = np.full((64, 64, 3), 128, np.uint8), np.full((64, 64), SKIN)
     portrait = np.full((64, 64, 3), (150, 128, 118), np.uint8)
     portrait[28:36, 28:36] = (90, 170, 90)
     change = change_of_style(portrait, reconstruction, face)
@@ -134,6 +134,31 @@ def test_a_stain_is_held_back():
     drawn = srgb_to_oklab(portrait[32, 32]) - srgb_to_oklab(reconstruction[32, 32])
     assert np.linalg.norm(drawn[1:] - whole[1:]) > 3 * STRONGEST
     assert np.linalg.norm(change[32, 32, 1:] - whole[1:]) <= 1.1 * STRONGEST
+
+
+def test_eyes_and_hair_keep_their_hue():
+    """g_real draws a redder face: an eye and the hair take its change of light, and none of its colour."""
+    reconstruction, labels = np.full((64, 64, 3), 120, np.uint8), np.full((64, 64), SKIN)
+    labels[20:32, 20:32], labels[:12] = CLASSES.index("l_eye"), CLASSES.index("hair")
+    change = change_of_style(np.full((64, 64, 3), (150, 126, 110), np.uint8), reconstruction, labels)
+    for own in (change[24:28, 24:28, 1:], change[:8, :, 1:]):
+        assert np.linalg.norm(own, axis=2).max() < 0.002 < 0.02 < np.linalg.norm(change[48, 48, 1:])
+    np.testing.assert_allclose(change[24:28, 24:28, 0], change[48, 48, 0], atol=0.002)
+
+
+def test_what_is_foreign_stays_with_detail_only():
+    """Every sample of it, and the portrait replaces it as in Eq. 5 where no detail is kept."""
+    crop = np.random.default_rng(0).integers(80, 160, (64, 64, 3), np.uint8)
+    portrait, drawn = np.full((64, 64, 3), (110, 122, 134), np.uint8), np.full((64, 64, 3), 110, np.uint8)
+    labels, thing = np.full((64, 64), SKIN), np.zeros((64, 64), np.float32)
+    quad = np.array([[0, 0], [0, 64], [64, 64], [64, 0]]) - 0.5
+    thing[25:40, 20:45] = 1
+    given = dict(blend="paper", reconstruction=drawn, foreign=thing)
+    kept, _ = composite(crop, portrait, labels, quad, detail=1.0, **given)
+    redrawn, _ = composite(crop, portrait, labels, quad, detail=0.0, **given)
+    inside, outside = np.s_[27:38, 22:43], np.s_[14:22, 20:45]
+    assert np.array_equal(kept[inside], crop[inside]) and (kept[outside] != crop[outside]).mean() > 0.3
+    assert np.abs(redrawn[inside].astype(int) - portrait[inside]).max() <= 3
 
 
 def test_a_change_of_tone_leaves_no_seam(case):
