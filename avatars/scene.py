@@ -198,6 +198,7 @@ def render(path, samples, view="Standard", look="None", exposure=0.0, labels=Fal
     s.cycles.pixel_filter_type = "BOX" if labels else "BLACKMAN_HARRIS"
     s.cycles.filter_width = 0.01 if labels else 1.5
     s.render.film_transparent = not labels
+    s.render.dither_intensity = 0.0 if labels else 1.0
     image.color_mode = "RGB" if labels else "RGBA"
     s.view_settings.view_transform = "Raw" if labels else view
     s.view_settings.look = "None" if labels else look

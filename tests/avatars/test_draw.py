@@ -65,7 +65,7 @@ def test_one_texture_case(makehuman, tmp_path):
     assert (regions[visible] > 0).all()
     rendered, photo = read["rendered"].astype(float), read["photo"].astype(float)
     face = np.s_[30:44, 24:40]  # around the nose
-    assert np.abs(rendered - photo)[face].mean() < 25 < np.abs(photo[face] - photo[face].mean(axis=(0, 1))[::-1]).mean()
+    assert np.abs(rendered - photo)[face].mean() < 25
     error = np.abs(read["texture_initial"].astype(float) - read["texture_true"]).mean(2)
     assert 3 < error[visible].mean() < 80
 
@@ -76,4 +76,6 @@ def test_one_texture_case(makehuman, tmp_path):
     x, y, z = (np.c_[np.array(vertices, float), np.ones(len(vertices))] @ np.array(camera["world_to_camera"]).T).T
     column, row = camera["fx"] * x / z + camera["cx"], camera["fy"] * y / z + camera["cy"]
     drawn = np.argwhere(rendered.any(2))
-    assert abs(column.min() - drawn[:, 1].min()) < 2 and abs(row.min() - drawn[:, 0].min()) < 2  # crown and side
+    assert abs(row.min() - drawn[:, 0].min()) < 2  # the crown
+    above, shown = row < 36, drawn[:, 0] < 36  # the neck reaches out of the picture
+    assert abs(column[above].min() - drawn[shown, 1].min()) < 2 and abs(column[above].max() - drawn[shown, 1].max()) < 2
