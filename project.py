@@ -178,7 +178,7 @@ class InGroups(click.Command):
 @click.option("--texture", type=EXISTING, help="The mesh's present texture.  [default: its own]")
 @click.option("--camera", type=EXISTING, help="JSON; of the picture and --mesh.  [default: solved from landmarks]")
 @click.option(
-    "--rounds", default=5, show_default=True, type=click.IntRange(1, 1_000_000), help="Of the texture's refinement."
+    "--rounds", default=0, show_default=True, type=click.IntRange(0, 1_000_000), help="Of the texture's optimisation."
 )
 @click.option(
     "--workers",

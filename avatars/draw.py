@@ -54,7 +54,8 @@ class Studio:
         return finish.over(frame / np.float32(255), finish.studio(rng, self.size))
 
     def real(self, rng, p, person):
-        """-> (the photo look, what was drawn for it)."""
+        """-> (the photo look, what was drawn for it, how it was developed: `view`, `look` and `exposure` of the tone
+        curve, `balance` and `saturation`)."""
         scene.remove_lights()
         person.wear("photo")
         light, kinds, cast, exposure = lighting.real(rng, person.centre)
@@ -62,15 +63,18 @@ class Studio:
         contrast = "AgX - Medium High Contrast" if view == "AgX" else "Medium High Contrast"
         bright = float(np.log2(np.dot(identity.linear(p["skin"]), (0.21, 0.72, 0.07)) / 0.25))
         exposure += 0.1 - 0.3 * bright + float(rng.normal(0, 0.15))  # meter for the face, as a photographer would
-        frame = self.frame(view=view, look=contrast, exposure=exposure) / np.float32(255)
+        curve = dict(view=view, look=contrast, exposure=exposure)
+        frame = self.frame(**curve) / np.float32(255)
         kind = str(rng.choice(kinds))
         picture = finish.over(frame, finish.scenery(rng, self.size, kind, np.array(cast)))
         balance = np.array([1 + rng.normal(0, 0.025), 1.0, 1 + rng.normal(0, 0.025)])
-        return finish.film(rng, picture, balance), dict(light=light, background=kind, view=view)
+        grade = dict(balance=balance, saturation=float(rng.uniform(0.95, 1.15)))
+        picture = finish.film(rng, finish.graded(picture, **grade))
+        return picture, dict(light=light, background=kind, view=view), curve | grade
 
-    def labels(self, person):
-        """The class of every pixel, uint8 [size, size]."""
-        person.wear_labels()
+    def labels(self, person, lashes=False):
+        """The class of every pixel, uint8 [size, size]. lashes: as of `wear_labels`."""
+        person.wear_labels(lashes)
         labels = np.round(self.frame(labels=True)[..., 0] / 255.0 * materials.LABEL_SCALE).astype(np.uint8)
         hair = ndimage.median_filter((labels == 17).astype(np.uint8), 3)  # thin strands leave pepper
         labels = np.where((hair == 1) & (labels < 2), 17, labels).astype(np.uint8)
@@ -84,7 +88,7 @@ def pair(studio, index, out):
     """Draw identity `index`: `rendered/`, `real/`, `parsing/` in the folder `out`. Returns its line of the manifest."""
     p, rng, person = studio.begin(index)
     rendered = studio.rendered(rng, p, person)
-    real, drawn = studio.real(rng, p, person)
+    real, drawn, _ = studio.real(rng, p, person)
     labels = studio.labels(person)
     write(out / "rendered" / f"{index:06d}.jpg", jpeg(rendered))
     write(out / "real" / f"{index:06d}.jpg", jpeg(real))
@@ -117,10 +121,17 @@ def label_png(labels):
     palette = [0, 0, 0]
     for k in range(1, CLASSES):
         palette += [sum(((k >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(2)) for channel in range(3)]
-    image = Image.fromarray(labels)
-    image.putpalette(palette)
+    return png(labels, palette)
+
+
+def png(image, palette=None):
+    """Float [H, W, 3] in 0..1, or uint8, or with a palette indices [H, W] -> bytes."""
+    pixels = image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    if palette is not None:
+        picture.putpalette(palette)
     data = io.BytesIO()
-    image.save(data, "PNG", optimize=True)
+    picture.save(data, "PNG", optimize=True)
     return data.getvalue()
 
 

@@ -93,12 +93,16 @@ def over(rgba, background):
     return out * (1 - edge) + blur(out) * edge
 
 
-def film(rng, image, grade):
-    """White balance, a soft lens, vignette, grain."""
-    n = image.shape[0]
-    out = np.clip(image, 0, 1) * grade
+def graded(image, balance, saturation):
+    """White balance, a factor a channel, and saturation."""
+    out = np.clip(image, 0, 1) * balance
     grey = out.mean(-1, keepdims=True)
-    out = np.clip(grey + (out - grey) * rng.uniform(0.95, 1.15), 0, 1)
+    return np.clip(grey + (out - grey) * saturation, 0, 1)
+
+
+def film(rng, out):
+    """A soft lens, vignette, grain."""
+    n = out.shape[0]
     sigma = rng.uniform(0.25, 0.6) * n / 256
     out = np.stack([ndimage.gaussian_filter(out[..., k], sigma) for k in range(3)], -1)
     y, x = np.mgrid[0:n, 0:n] / (n - 1) - 0.5

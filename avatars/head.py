@@ -119,19 +119,22 @@ class Head(MakeHuman):
             chin=low[(v[low, 2] - 1.2 * v[low, 1]).argmax()],
         )
 
+    def body_faces(self, cloth=None):
+        """Indices of the base mesh's faces that are head, neck and shoulders, without what the garment hides."""
+        v, ey = self.average, self.eye_centres[0][1]
+        hidden = set(self.proxy(f"clothes/{cloth}")["delete"]) if cloth else set()
+        near = (v[:, 1] > ey - 3.4) & (np.abs(v[:, 0]) < 3.0)
+        return [
+            i
+            for i, (f, g) in enumerate(zip(self.base["faces"], self.base["group"], strict=True))
+            if g == "body" and near[f].all() and not all(k in hidden for k in f)
+        ]
+
     def body_part(self, cloth=None):
-        """Head, neck and shoulders without what the garment hides. -> (subdivision matrix, quads, vertex indices)."""
+        """The same, once subdivided. -> (subdivision matrix, quads, vertex indices)."""
 
         def make():
-            v, ey = self.average, self.eye_centres[0][1]
-            hidden = set(self.proxy(f"clothes/{cloth}")["delete"]) if cloth else set()
-            near = (v[:, 1] > ey - 3.4) & (np.abs(v[:, 0]) < 3.0)
-            faces = [
-                f
-                for f, g in zip(self.base["faces"], self.base["group"], strict=True)
-                if g == "body" and near[f].all() and not all(i in hidden for i in f)
-            ]
-            faces, used = compact(faces, self.n)
+            faces, used = compact([self.base["faces"][i] for i in self.body_faces(cloth)], self.n)
             matrix, quads = subdivision(faces, len(used))
             return matrix, quads, used
 

@@ -238,8 +238,9 @@ class Person:
         scene.dress(self.brow, materials.strand(p, look, "brow_colour"))
         scene.dress(self.lash, materials.plain("lash", "0d0a08"))
 
-    def wear_labels(self):
-        """Every surface shows its class; l_ classes are those on the left of an unturned image (x < 0)."""
+    def wear_labels(self, lashes=False):
+        """Every surface shows its class; l_ classes are those on the left of an unturned image (x < 0). lashes: show as
+        class 0, else not at all."""
         hair = {"bald": [], "buzz": [("buzz", 0.6, 17)]}.get(self.p["hair"], [("scalp", 0.6, 17)])
         features = [("ear", 0.5, "ear_class"), ("nose", 0.5, 10), ("lip", 0.45, "lip_class")]
         scene.dress(self.body, materials.label(1, [("neck", 0.5, 14), *hair, *features]))
@@ -255,7 +256,8 @@ class Person:
         if self.hat:
             scene.dress(self.hat, materials.label(accessories.HAT))
         scene.dress(self.brow, materials.label(0, [("brow_class", 1, "brow_class")]))
-        self.lash.hide_render = True
+        scene.dress(self.lash, materials.label(0))
+        self.lash.hide_render = not lashes
         scene.remove_lights()
         scene.world((0, 0, 0), 0.0)
 

@@ -1,5 +1,6 @@
 """The Blender scene: meshes, hair curves, lights, camera, render settings."""
 
+import contextlib
 import math
 import os
 
@@ -164,25 +165,61 @@ def settings(size, threads):
     c.use_light_tree = False
     c.sample_clamp_indirect, c.auto_scrambling_distance = 4.0, False
     s.cycles_curves.shape, s.cycles_curves.subdivisions = "RIBBONS", 1
-    s.render.resolution_x = s.render.resolution_y = size
+    resolution(size)
     s.render.threads_mode, s.render.threads = "FIXED", threads
     s.render.image_settings.file_format, s.render.image_settings.compression = "PNG", 10
 
 
-def render(path, samples, view="Standard", look="None", exposure=0.0, labels=False):
+def resolution(size):
     s = bpy.context.scene
+    s.render.resolution_x = s.render.resolution_y = size
+
+
+@contextlib.contextmanager
+def only(shown):
+    """Nothing else is drawn."""
+    hidden = [o for o in bpy.context.scene.objects if o is not shown and not o.hide_render]
+    for o in hidden:
+        o.hide_render = True
+    try:
+        yield
+    finally:
+        for o in hidden:
+            o.hide_render = False
+
+
+def render(path, samples, view="Standard", look="None", exposure=0.0, labels=False):
+    """labels: one sample in the middle of every pixel, stored as it is; a path that ends in .exr keeps floats."""
+    s = bpy.context.scene
+    image = s.render.image_settings
+    image.file_format, image.color_depth = ("OPEN_EXR", "32") if path.endswith(".exr") else ("PNG", "8")
     s.cycles.samples = 1 if labels else samples
     s.cycles.use_denoising = not labels
     s.cycles.pixel_filter_type = "BOX" if labels else "BLACKMAN_HARRIS"
     s.cycles.filter_width = 0.01 if labels else 1.5
     s.render.film_transparent = not labels
-    s.render.image_settings.color_mode = "RGB" if labels else "RGBA"
+    s.render.dither_intensity = 0.0 if labels else 1.0
+    image.color_mode = "RGB" if labels else "RGBA"
     s.view_settings.view_transform = "Raw" if labels else view
     s.view_settings.look = "None" if labels else look
     s.view_settings.exposure = 0.0 if labels else exposure
     s.render.filepath = path
     with Quiet():
         bpy.ops.render.render(write_still=True)
+
+
+def develop(linear, path, view="Standard", look="None", exposure=0.0):
+    """Linear light, float [H, W, 3], through the tone curve that `render` applies; written to a PNG of 8 bits."""
+    s = bpy.context.scene
+    s.view_settings.view_transform, s.view_settings.look, s.view_settings.exposure = view, look, exposure
+    settings = s.render.image_settings
+    settings.file_format, settings.color_depth, settings.color_mode = "PNG", "8", "RGB"
+    height, width = linear.shape[:2]
+    image = bpy.data.images.new("linear", width, height, float_buffer=True)
+    image.colorspace_settings.name = "Linear Rec.709"
+    image.pixels.foreach_set(np.dstack([linear, np.ones([height, width])])[::-1].astype(np.float32).ravel())
+    image.save_render(path, scene=s)
+    bpy.data.images.remove(image)
 
 
 class Quiet:

@@ -28,7 +28,7 @@ def refine_texture(paths, out, schedule, device="cpu"):
 
     started, out = time.perf_counter(), Path(out)
     case = load_case(paths, device)
-    if paths.perceptual is None:
+    if paths.perceptual is None and schedule.rounds:
         click.echo("features by the embedded perceptual network; --perceptual vgg16.pth takes the paper's VGG-16")
     settings = asdict(schedule) | {"inputs": case.inputs, "camera": case.scene.camera.world_to_camera.tolist()}
     check_writable(out)

@@ -29,7 +29,7 @@ EXISTING = click.Path(dir_okay=False, path_type=Path)
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Output folder.")
 @click.option("--perceptual", type=EXISTING, help="Feature network: torchvision's vgg16 .pth.  [default: embedded]")
 @click.option("--parser", type=EXISTING, help="Face parser.  [default: embedded]")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
+@click.option("--rounds", default=0, show_default=True, type=click.IntRange(0), help="Of the paper's optimisation: 5.")
 @click.option("--iterations", default=150, show_default=True, type=click.IntRange(1), help="At each scale of a round.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
 def main(out, rounds, iterations, device, **paths):

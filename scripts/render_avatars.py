@@ -6,7 +6,9 @@
 OUT holds rendered/, real/, parsing/ and manifest.jsonl (a line a person: everything that was drawn at random). Person
 number i depends on the seed and i only. Finished people are skipped, so the same command resumes. With --matched it
 draws matched/ instead, the photo look in the light of rendered/: the true answer for evaluation; never train on those
-numbers. Needs `pip install -e .[render]` (Blender as a module, Python 3.11) and MakeHuman's CC0 files (docs/data.md).
+numbers. With --texture-case it draws heads with a known texture instead, folders case0, case1, ... of the layout that
+scripts/paper/table_texture.py measures (avatars/texture_case.py lists the files). Needs `pip install -e .[render]`
+(Blender as a module, Python 3.11) and MakeHuman's CC0 files (docs/data.md).
 """
 
 import functools
@@ -38,19 +40,27 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--hats", default=0.0, show_default=True, type=SHARE, help="Share of people who wear one (label 18).")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes, one core each.")
 @click.option("--matched", is_flag=True, help="Draw matched/ instead.")
-def main(makehuman, assets, out, size, count, first, samples, seed, glasses, hats, workers, matched):
+@click.option("--texture-case", "texture", type=click.IntRange(64), help="Draw cases, textures of this side, instead.")
+def main(makehuman, assets, out, size, count, first, samples, seed, glasses, hats, workers, matched, texture):
+    if matched and texture:
+        raise click.ClickException("--matched and --texture-case are two kinds of pictures; give one of them")
     for file in (makehuman / "3dobjs" / "base.obj", assets / "hair"):
         if not file.exists():
             raise click.ClickException(f"{file}: missing; docs/data.md says which MakeHuman files are needed")
-    settings = dict(size=size, samples=samples or (16 if matched else 12), seed=seed, glasses=glasses, hats=hats)
-    check_settings(out, settings | {"matched": matched})
+    default = 16 if matched else 12
+    settings = dict(size=size, samples=samples or default, seed=seed, glasses=glasses, hats=hats)
+    studio = functools.partial(start, makehuman, assets, settings)
+    if texture:
+        check_settings(out, settings | {"texture": texture}, "settings.json")
+        draw_cases(out, texture, studio, range(first, first + count), workers)
+        return
+    check_settings(out, settings, "settings-matched.json" if matched else "settings.json")
     manifest = out / "manifest.jsonl"
     records = {} if matched else read_records(manifest)
     done = {path.stem for path in (out / "matched").glob("*.jpg")} if matched else set(records)
     if records:
         write_sorted(manifest, records)  # without a line that was cut off
     numbers = [i for i in range(first, first + count) if f"{i:06d}" not in done]
-    studio = functools.partial(start, makehuman, assets, settings)
     task = functools.partial(draw, out, matched)
     try:
         for record in drawn(numbers, task, studio, workers, count - len(numbers), count):
@@ -63,6 +73,17 @@ def main(makehuman, assets, out, size, count, first, samples, seed, glasses, hat
     if not matched:
         write_sorted(manifest, records)
     click.echo(f"{out}: {len(done) + len(numbers)} people")
+
+
+def draw_cases(out, side, studio, numbers, workers):
+    """Cases of which case.json, written last, is there are done."""
+    missing = [i for i in numbers if not (out / f"case{i}" / "case.json").is_file()]
+    try:
+        for _ in drawn(missing, functools.partial(draw_case, out, side), studio, workers, 0, len(missing)):
+            pass
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or out}: {error.strerror or error}; see docs/data.md") from error
+    click.echo(f"{out}: {len(numbers)} cases")
 
 
 def drawn(numbers, task, initializer, workers, initial, total):
@@ -109,11 +130,19 @@ def draw(out, matched, number):
     return pictures.matched(_studio, number, out) if matched else pictures.pair(_studio, number, out)
 
 
-def check_settings(out, settings):
+def draw_case(out, side, number):
+    if isinstance(_studio, Exception):
+        raise _studio
+    from avatars.texture_case import texture_case
+
+    return texture_case(_studio, number, out, side)
+
+
+def check_settings(out, settings, name):
     """A folder holds people drawn with one size, seed and shares: refuse to mix."""
     from weights.files import written_atomically
 
-    file = out / ("settings-matched.json" if settings.pop("matched") else "settings.json")
+    file = out / name
     if file.exists() and (before := json.loads(file.read_text())) != settings:
         differ = ", ".join(f"{key} {before.get(key)}" for key in settings if before.get(key) != settings[key])
         raise click.ClickException(f"{out}: was drawn with {differ}; say the same, or choose another --out")

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
+from .light import relit
+
 BLEND = 0.002  # of the longer side of the texture: width of the soft edge inside the visible mask
 CELLS = 32  # along the longer side of the texture: light changes no faster
 MATERIAL = 3.0  # standard deviations
@@ -36,6 +38,13 @@ def first_guess(content, sampled, visible, covered, mirror):
     same = smooth(seen_materials(content, visible, np.ones_like(covered)))[..., None]
     lit = content + same * offset(known, content, weight)
     return np.clip(lit + weight[..., None] * (known - lit), 0, 255).astype(np.float32)
+
+
+def lit_guess(content, sampled, visible, covered, mirror, light):
+    """The first guess made of colours without light, and put into the light again. light: [H, W, 3], light.shading."""
+    plain = first_guess(content, relit(sampled, 1 / light), visible, covered, mirror)
+    lit = np.clip(relit(plain, light), 0, 255)
+    return lit + soft_inside(visible)[..., None] * (sampled - lit)
 
 
 def offset(wanted, present, weight):

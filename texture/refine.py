@@ -7,7 +7,8 @@ weight is divided and the rendering weight multiplied by 1.1. C. Li et al., "Fac
 Refinement with Differentiable Rendering-based Style Transfer", 2024; the style transfer is that of Kolkin et al. 2019
 (losses/style_transfer.py). The style is what the picture shows of the surface, and its mirror image. Ours differ:
 
-- start and content are the first guess (guess.py): the initial texture in the picture's light, with the picture on it;
+- start and content are the first guess (guess.py): the initial texture in the picture's light (light.py), with the
+  picture on it. Unless rounds are asked for it is the result;
 - where the picture shows the surface the result is the picture (`keep_seen`);
 - materials that the picture hides are left alone (`guess.seen_materials`), the others are drawn in the proportions in
   which the picture shows them (or cheeks would be asked for their share of lips), and colours are never rescaled;
@@ -25,7 +26,8 @@ import torch
 from losses.style_transfer import Samples, columns_at, content_loss, feature_maps, layer_gains, sample, style_loss
 
 from .camera import Camera
-from .guess import first_guess, material_shares, push_pull, seen_materials, smooth, soft_inside
+from .guess import lit_guess, material_shares, push_pull, seen_materials, smooth, soft_inside
+from .light import shading
 from .mesh import Mesh
 from .pyramid import collapse, laplacian, resize, scaled, scales, stages
 from .rasterize import draw, draw_texels, render, view_of
@@ -55,7 +57,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class TextureSchedule:
-    rounds: int = 5
+    """The default ends with the first guess, that optimising did not better (docs/textures.md); paper: (5, 150)."""
+
+    rounds: int = 0
     iterations: int = 150  # at each scale of a round
 
 
@@ -108,7 +112,8 @@ def refine(
     unwrapped = unwrap(mesh, camera, picture, size, scene.mask, facing)
     visible, covered = unwrapped.visible, texels.covered
     content = push_pull(texture.astype(np.float32) / step, covered)  # black beside the islands would reach in otherwise
-    start = first_guess(content, unwrapped.sampled, visible, covered, mirrored_layout(covered))
+    light = shading(mesh, texels, unwrapped.sampled, visible)
+    start = lit_guess(content, unwrapped.sampled, visible, covered, mirrored_layout(covered), light)
     start = push_pull(start, covered)
 
     eroded = shrink(unwrapped.pixels, EROSION * max(picture.shape[:2]))

@@ -1,5 +1,6 @@
 """One tiny person, drawn by Blender."""
 
+import json
 import tarfile
 from pathlib import Path
 
@@ -46,3 +47,35 @@ def test_one_person(makehuman, tmp_path):
     border[4:] = False  # the top rows: backdrop only, the same as in the rendered picture
     if border.any():
         assert np.abs(true - pictures[0])[border].mean() < 6
+
+
+def test_one_texture_case(makehuman, tmp_path):
+    """The head drawn with its true texture is the photograph, where the photograph shows its skin."""
+    from avatars import texture_case as cases
+    from avatars.draw import Studio
+
+    studio = Studio(makehuman, makehuman, size=64, samples=2, seed=7788)
+    record = cases.texture_case(studio, 0, tmp_path, size=128)
+    folder = tmp_path / "case0"
+    assert {path.name for path in folder.iterdir()} == set(cases.CASE) and record["spoilt"] == "flat"
+    read = {path.stem: np.asarray(Image.open(path)) for path in folder.glob("*.png")}
+    assert all(read[name].shape == (128, 128, 3) for name in ("texture_true", "texture_initial"))
+    visible, regions = read["visible"] > 0, read["regions"]
+    assert set(np.unique(regions)) == {0, 1, 2, 3, 4, 5, 6} and 0.02 < visible.mean() < 0.4  # bald: no scalp
+    assert (regions[visible] > 0).all()
+    rendered, photo = read["rendered"].astype(float), read["photo"].astype(float)
+    face = np.s_[30:44, 24:40]  # around the nose
+    assert np.abs(rendered - photo)[face].mean() < 25
+    error = np.abs(read["texture_initial"].astype(float) - read["texture_true"]).mean(2)
+    assert 3 < error[visible].mean() < 80
+
+    uv = [line.split()[1:] for line in (folder / "head.obj").read_text().splitlines() if line.startswith("vt ")]
+    assert np.array(uv, float).min() > 0 and np.array(uv, float).max() < 1
+    camera = json.loads((folder / "camera.json").read_text())
+    vertices = [line.split()[1:] for line in (folder / "head.obj").read_text().splitlines() if line.startswith("v ")]
+    x, y, z = (np.c_[np.array(vertices, float), np.ones(len(vertices))] @ np.array(camera["world_to_camera"]).T).T
+    column, row = camera["fx"] * x / z + camera["cx"], camera["fy"] * y / z + camera["cy"]
+    drawn = np.argwhere(rendered.any(2))
+    assert abs(row.min() - drawn[:, 0].min()) < 2  # the crown
+    above, shown = row < 36, drawn[:, 0] < 36  # the neck reaches out of the picture
+    assert abs(column[above].min() - drawn[shown, 1].min()) < 2 and abs(column[above].max() - drawn[shown, 1].max()) < 2

@@ -57,6 +57,14 @@ def test_everything_is_written(files, tmp_path):
     assert not list(tmp_path.glob("*unfinished*"))
 
 
+def test_by_default_nothing_is_optimised(files, tmp_path):
+    result = call(files, tmp_path)
+    assert result.exit_code == 0 and "perceptual network" not in result.output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["history"] == [] and report["settings"]["rounds"] == 0
+    assert (np.asarray(Image.open(tmp_path / "texture.png")) != np.asarray(Image.open(files["texture"]))).mean() > 0.5
+
+
 def test_state_is_taken_up_only_by_the_same_run(tmp_path, capsys):
     path = tmp_path / "s.safetensors"
     state = {"texture": torch.rand(1, 3, 4, 6), "history": [{"round": 0, "scale": 256}]}

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from texture.guess import first_guess, material_shares, push_pull, seen_materials, soft_inside
+from texture.guess import first_guess, lit_guess, material_shares, push_pull, seen_materials, soft_inside
+from texture.light import relit
 
 
 def test_push_pull_keeps_what_is_known_and_continues_it():
@@ -70,3 +71,16 @@ def test_shares_give_the_pool_the_proportions_of_the_visible():
     assert np.isclose(shares[:, :20].sum(), shares[:, 20:].sum()) and np.isclose(shares.sum(), visible.sum())
     content[50:, 50:] = 30  # not seen
     assert material_shares(content, visible, pool)[50:, 50:].max() == 0
+
+
+def test_light_comes_off_before_and_on_after():
+    """Where light is known, the unseen side is the seen one's colour in its own light."""
+    content, visible, covered = half_seen()
+    content[:] = 120
+    light = np.ones([128, 128, 3], np.float32)
+    light[:, :64] = 2.0
+    light[:, 64:] = 0.5  # the unseen side lies in the shade
+    sampled = relit(np.full([128, 128, 3], 90.0), light)
+    guess = lit_guess(content, sampled, visible, covered, True, light)
+    assert np.abs(guess - sampled)[4:-4, 4:-4].max() < 1
+    assert np.array_equal(guess[20:100, 10:30].round(), sampled[20:100, 10:30].round())

@@ -43,6 +43,12 @@ def test_result_is_nearer_to_the_truth(problem, network):
     assert error[~result.visible].mean() < before[~result.visible].mean()
 
 
+def test_without_rounds_the_first_guess_is_the_result(problem, network):
+    result = run(problem, network, rounds=0)
+    assert np.array_equal(result.texture, result.start) and result.history == []
+    assert TextureSchedule().rounds == 0
+
+
 def test_rendering_loss_falls(problem, network):
     seen = []
     run(problem, network, rounds=1, iterations=30, on_step=seen.append)

@@ -77,3 +77,18 @@ def test_another_schedule_is_measured_anew(data, tmp_path, monkeypatch):
     call(data, tmp_path / "out", "--rounds", 2)
     call(data, tmp_path / "out", "--rounds", 2, "--case", "none")
     assert asked == ["case0", "case0"]
+
+
+def test_differences_have_intervals_over_cases():
+    """Three cases that differ by 1, 2 and 3 levels: 2, and by Student's t with two degrees of freedom 4.303 / 3^0.5."""
+
+    def case(gap):
+        scores = {"visible": 10.0, "unseen_skin": 20.0, "lpips": 0.5}
+        better = {"visible": 10.0 - gap, "unseen_skin": 20.0, "lpips": 0.5}
+        return {method: scores for method in table_texture.OURS["refined"]} | {
+            "initial": scores, "first guess": better, "refined": scores
+        }  # fmt: skip
+
+    lines = table_texture.differences({str(gap): case(gap) for gap in (1, 2, 3)})
+    assert lines[4] == "| first guess - initial | -2.00 +- 2.48 | +0.00 +- 0.00 | +0.0000 +- 0.0000 |"
+    assert len(lines) == 4 + 6
