@@ -71,6 +71,9 @@ def test_degenerate_landmarks_are_refused():
         (np.zeros((3, 2)), "4 finite"),
         ([[0, 0], [0, 9], [9, 9], [12, 0]], "parallelogram"),
         ([[900, 0], [900, 9], [909, 9], [909, 0]], "outside"),
+        ([[63, 0], [63, 30], [93, 30], [93, 0]], "outside"),
+        ([[5, 5], [5, 7], [7, 7], [7, 5]], "side is 2 pixels"),
+        ([[-900, -900], [-900, 900], [900, 900], [900, -900]], "side is 1800 pixels"),
     ],
 )
 def test_impossible_quads_are_refused(quad, reason):

@@ -179,3 +179,12 @@ def test_reduction_is_by_means_of_blocks(folder):
     pixels = read_aligned(folder / "a.png")
     blocks = pixels.reshape(16, 4, 16, 4, 3).mean((1, 3))
     assert np.abs(read_aligned(folder / "a.png", 16) - blocks).max() <= 0.51
+
+
+def test_inputs_are_not_written_over(networks, folder):
+    with pytest.raises(click.ClickException, match="lies where results are written"):
+        run(networks, folder, folder)
+    below = folder.rename(folder.parent / "reconstructions")
+    with pytest.raises(click.ClickException, match="lies where results are written"):
+        run(networks, below, below.parent)
+    assert len(list(below.iterdir())) == 2

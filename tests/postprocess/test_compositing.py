@@ -186,3 +186,14 @@ def test_face_partly_or_wholly_outside_the_picture(blend):
 def test_another_blend_is_refused():
     with pytest.raises(ValueError, match="harmonized, paper, poisson"):
         composite(np.zeros((9, 9, 3), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4), int), square(0, 0, 4), blend="x")
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 5])
+def test_poisson_of_a_sliver(height):
+    """A mask so thin that it has no inside is pasted as it is, and ends in no error of OpenCV's."""
+    from postprocess.compositing import clone
+
+    new, old = np.full((20, 20, 3), 200, np.float32), np.full((20, 20, 3), 90, np.float32)
+    where = np.zeros((20, 20), bool)
+    where[8 : 8 + height, 4:16] = True
+    assert clone(new, old, where).shape == (20, 20, 3)

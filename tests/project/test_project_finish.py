@@ -3,8 +3,11 @@
 import json
 
 import numpy as np
+import pytest
 from command import run
 from PIL import Image
+
+import pipeline
 
 
 def test_composites_are_what_their_pictures_were(face, tiny_bundle, tmp_path):
@@ -130,3 +133,36 @@ def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, mon
         Image.new("RGB", (64, 64)).save(tmp_path / "two" / f"{name}.png")
     result = run(tmp_path / "two", *options[1:], "--mesh", "head.obj", "--texture", "skin.png")
     assert result.exit_code == 2 and "--mesh belongs to one picture" in result.output and not called
+
+
+def test_a_saved_result_is_all_of_one_picture(face, tiny_bundle, tmp_path):
+    """Another result saved into the same folder replaces the first; what the user made of the composite stays."""
+    projector = pipeline.Projector(tiny_bundle, device="cpu", steps=1)
+    mirrored = tmp_path / "mirrored.png"
+    Image.open(face).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mirrored)
+    projector(mirrored).save(tmp_path / "alone")
+    projector(face).save(tmp_path / "out")
+    (tmp_path / "out" / "composite.retouched.png").write_bytes(b"mine")
+    projector(mirrored).save(tmp_path / "out")
+    for file in sorted((tmp_path / "alone").glob("*.png")):
+        assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes(), file.name
+    assert (tmp_path / "out" / "composite.retouched.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("settings", [{"strength": -1}, {"strength": float("nan")}, {"detail": 2}, {"strength": 1.6}])
+def test_settings_out_of_range_are_refused(settings):
+    with pytest.raises(ValueError, match="must be from 0 to"):
+        pipeline.Finish(**settings)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I", "L"])
+def test_pil_pictures_of_any_depth_are_read_as_they_are(mode):
+    from alignment import PictureError, as_picture
+
+    levels = np.linspace(0, 255 if mode == "L" else 65535, 40 * 40).reshape(40, 40)
+    kind = {"L": np.uint8, "I": np.int32, "I;16": "<u2", "I;16B": ">u2"}[mode]
+    image = Image.frombytes(mode, (40, 40), levels.astype(kind).tobytes())
+    assert np.array_equal(as_picture(image).original.samples[..., 0], levels.astype(int))
+    for bad in (Image.new("F", (40, 40), 0.5), Image.new("I", (40, 40), 70000)):
+        with pytest.raises(PictureError, match="is no picture"):
+            as_picture(bad)

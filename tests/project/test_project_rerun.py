@@ -101,3 +101,25 @@ def test_init_starts_where_another_run_ended(face, tiny_bundle, tmp_path):
     np.savez(tmp_path / "wrong.npz", w_plus=np.zeros((1, 3, 3), np.float32))
     result = run(*options, "-o", tmp_path / "c", "--init", tmp_path / "wrong.npz")
     assert result.exit_code == 2 and "wrong.npz: holds w+ of shape [1, 3, 3]" in result.output
+
+
+def test_a_picture_called_like_the_runs_own_sheet_is_refused(face, tiny_bundle, tmp_path):
+    """It would be overwritten; a sheet that a run left is no input."""
+    shutil.copy(face, tmp_path / "sheet.png")
+    before = files_of(tmp_path)
+    for given in (tmp_path / "sheet.png", tmp_path):
+        result = run(given, "-o", tmp_path, "--weights", tiny_bundle, "--steps", 1)
+        assert result.exit_code != 0 and "would be overwritten" in result.output and files_of(tmp_path) == before
+
+
+def test_inputs_that_were_moved_are_found_where_they_are(face, tiny_bundle, tmp_path):
+    """The same bytes elsewhere: nothing is made again, and the report and the page know the new place."""
+    folder, options = tmp_path / "in", ("-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+    folder.mkdir()
+    shutil.copy(face, folder / "a.png")
+    assert run(folder, *options).exit_code == 0
+    folder.rename(tmp_path / "moved")
+    assert run(tmp_path / "moved", *options).exit_code == 0
+    (entry,) = json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]
+    assert entry["input"] == str(tmp_path / "moved" / "a.png")
+    assert "no longer there" not in (tmp_path / "out" / "results.html").read_text()
