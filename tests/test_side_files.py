@@ -118,7 +118,7 @@ def inversion(tmp_path_factory):
     w_plus = np.ones((1, 8, 16), np.float32)
     folder = tmp_path_factory.mktemp("kept")
     faces = [Found(0, None, quad)]
-    keep(folder, Inverted(picture, faces, drawn, drawn, drawn, drawn[..., 0], w_plus, [0.1], 1.0, False), "print")
+    keep(folder, Inverted(picture, faces, drawn, drawn, drawn, w_plus, [0.1], 1.0, False), "print")
     return folder, picture
 
 

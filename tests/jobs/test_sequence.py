@@ -72,7 +72,7 @@ def test_a_frame_starts_where_the_one_before_it_ended(small_generator):
     work = Sequence([], Options(Preset(schedule, Finish())), None, small_generator)
     assert work.begin([face(0)]) == (None, schedule)
     w_plus = np.random.default_rng(0).normal(size=(1, small_generator.num_ws, 16)).astype(np.float32)
-    work.keep(Path("1.png"), Inverted(None, [face(0)], None, None, None, None, w_plus, [0.1], 1.0, False))
+    work.keep(Path("1.png"), Inverted(None, [face(0)], None, None, None, w_plus, [0.1], 1.0, False))
     start, following = work.begin([face(0)])
     np.testing.assert_array_equal(start.numpy(), w_plus)
     assert following.lr < schedule.lr and following.steps == round(50 * sequence.STEPS)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from scripts.study import restoration
 
-FACE = np.ones([32, 32], bool)
+FACE = np.ones([32, 32], int)  # labels: skin
 
 
 @pytest.fixture
