@@ -151,6 +151,7 @@ def run(step, folder, number):
     words = list(step.command)
     launcher = {"python": [], "torchrun": ["-m", "torch.distributed.run"]}[words[0]]
     environment = os.environ | {"PYTHONPATH": str(folder), "LIFELIKE_CACHE": str(folder / "cache")}
+    environment |= {"PYTHONUNBUFFERED": "1"}  # so that the last line is what was said last
     log = folder / "logs" / f"{number:02d}-{re.sub('[^a-z0-9]+', '-', step.name.lower())}.txt"
     log.parent.mkdir(exist_ok=True)
     started = time.perf_counter()

@@ -18,7 +18,7 @@ def path(name):
     for folder in (DATA / "golden", SHARED / "golden"):
         if (folder / name).is_file():
             return folder / name
-    pytest.skip(f"golden file {name} is not here (it comes with the shared folder)")
+    pytest.skip(f"golden file {name} is not here (it comes with the shared folder)", allow_module_level=True)
 
 
 def arrays(name):
