@@ -123,16 +123,17 @@ def blended(picture, layers, blend="harmonized", detail=0.0, strength=1.0, chang
     if detail:
         shift = layers.change if change is None else warp_to_picture(change, layers.quad, layers.shape)[0]  # [h, w, 3]
         new = restored(old, new, shift, detail)
+    inside = rising(mask, side) if detail else np.zeros_like(mask)  # [h, w]
     soft = soften(mask, side) * opacity
     if blend != "paper":
         soft *= masks["fade"]
     if blend == "harmonized" and layers.recolour:
         skin, hair = ((masks[name] > 0.5) & (opacity > 0.5) for name in ("skin", "hair"))
         toned = harmonize(new, old, skin, hair, masks["hairy"] > 0.5, mask > 0.5, side)
-        new = toned + (detail * TONE * rising(mask, side))[..., None] * (new - toned)
+        new = toned + (detail * TONE * inside)[..., None] * (new - toned)
     elif blend == "poisson":
         new = clone(new, old, soft > 0)
-    share = strength * (1 + detail * (masks["known"] * rising(mask, side) - 1)) if detail else strength
+    share = strength * (1 + detail * (masks["known"] * inside - 1)) if detail else strength
     weight = (share * soft)[..., None]  # [h, w, 1]
     joined = _join(old + weight * (new - old), samples)
     samples[...] = np.where(weight > 0, joined, samples)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from postprocess.masks import inner_face, shows_skin
 from postprocess.parsing import CLASSES
 
 FINER = 4  # things are drawn at so many times the picture's size
-FACE = [CLASSES.index(name) for name in ("skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "u_lip", "l_lip")]
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def with_things(pixels, labels, others, random, most=2):
     import cv2
 
     pixels, labels, size = pixels.copy(), labels.copy(), len(labels)
-    rows, columns = np.nonzero(np.isin(labels, FACE))
+    rows, columns = np.nonzero(inner_face(labels))
     if len(rows) < 50:
         return pixels, labels
     box = np.array([[columns.min(), rows.min()], [columns.max(), rows.max()]])
@@ -188,7 +188,7 @@ def with_things(pixels, labels, others, random, most=2):
     eyes = np.stack([eye.mean(0) for eye in eyes]) if all(map(len, eyes)) else None
     if eyes is not None and np.linalg.norm(eyes[1] - eyes[0]) < 0.1 * size:  # from the side
         eyes = None
-    skin = pixels[np.isin(labels, FACE[:2])]
+    skin = pixels[shows_skin(labels)]
     for _ in range(random.integers(1, most + 1)):
         thing = list(THINGS)[random.integers(len(THINGS))]
         outlines = np.zeros([2, FINER * size, FINER * size], np.float32)
