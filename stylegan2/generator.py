@@ -11,7 +11,7 @@ from torch import nn
 from .layers import Conv2dLayer, FullyConnectedLayer, block_resolutions, channels_at
 from .ops import bias_act, modulated_conv2d, setup_filter, upsample2d
 from .ops.bias_act import default_gain
-from .ops.frozen_layer import frozen_layer, frozen_layer_applies
+from .ops.cpu_layer import cpu_layer, cpu_layer_applies
 from .precision import half_dtype
 
 
@@ -97,9 +97,9 @@ class SynthesisLayer(nn.Module):
             noise = None
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
         gain = default_gain(self.activation) * gain
-        if not fused_modconv and frozen_layer_applies(x, self.weight, self.bias, self.activation, gain):
+        if not fused_modconv and cpu_layer_applies(x, self.weight, self.activation, gain):
             filter_ = self.resample_filter
-            return frozen_layer(x, self.weight, styles, noise, self.bias, self.up, self.padding, filter_, gain, clamp)
+            return cpu_layer(x, self.weight, styles, noise, self.bias, self.up, self.padding, filter_, gain, clamp)
         x = modulated_conv2d(
             x, self.weight, styles, noise=noise, up=self.up, padding=self.padding,
             resample_filter=self.resample_filter, flip_weight=self.up == 1, fused_modconv=fused_modconv,

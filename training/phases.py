@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from losses import adversarial
+from stylegan2.ops.cpu_layer import separate_operators
 
 
 def generator_phase(run, share, real):
@@ -51,7 +52,8 @@ def path_length_phase(run, share, real):
     w_plus = sampled_latents(run, share)
     if not w_plus.requires_grad:
         w_plus.requires_grad_()
-    fake = run.G.synthesis(w_plus, noise=share.noise(run.G))
+    with separate_operators():
+        fake = run.G.synthesis(w_plus, noise=share.noise(run.G))
     lengths = adversarial.path_lengths(fake, w_plus, share.randn(*fake.shape[1:]))  # [n]
     penalty = (lengths - run.pl_mean).square().mean()
     statistics = {"path_length": lengths.mean().item(), "loss_path_length": penalty.item()}

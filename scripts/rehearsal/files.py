@@ -8,12 +8,12 @@ import torch
 from weights.files import written_atomically
 
 from .official import save_official
-from .sizes import ENCODER, sizes_of
+from .sizes import ALONE, ENCODER, sizes_of
 
 
 def write_weights(folder, resolution):
-    """Write the files of weights/manifest.yaml, but for dlib's, into `folder`, and an e4e encoder of g_real. Those that
-    are there stay."""
+    """Write the files of weights/manifest.yaml, but for dlib's, into `folder`, a G and D for batches of any size, and an
+    e4e encoder of g_real. Those that are there stay."""
     from metrics.curricularface import IR101
     from postprocess.parsing import BiSeNet
 
@@ -21,6 +21,7 @@ def write_weights(folder, resolution):
     size = sizes_of(resolution)
     writers = {
         "ffhq.pkl": lambda path: write_generator(path, size),
+        ALONE: lambda path: write_generator(path, size, group=1),
         "vgg16-397923af.pth": lambda path: save(path, vgg16(whole=resolution == 1024)),
         "79999_iter.pth": lambda path: save(path, BiSeNet().state_dict()),
         "sketch_generator.pkl": lambda path: write_sketch(path, size),
@@ -39,15 +40,15 @@ def save(path, content):
         torch.save(content, unfinished)
 
 
-def write_generator(path, size):
-    """G and D of StyleGAN2-ADA, as its pickle holds them."""
+def write_generator(path, size, group=4):
+    """G and D of StyleGAN2-ADA, as its pickle holds them; D compares pictures in groups of `group`."""
     from stylegan2 import Discriminator, Generator
 
     widths = {"channel_base": size.channel_base, "channel_max": size.channel_max, "num_fp16_res": 4, "conv_clamp": 256}
     G = Generator(size.dimensions, 0, size.dimensions, size.resolution, 3, {"num_layers": 8}, widths)
     with torch.no_grad():
         G.mapping.w_avg.copy_(G.mapping(torch.randn([1000, G.z_dim]))[:, 0].mean(0))
-    D = Discriminator(0, size.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})
+    D = Discriminator(0, size.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": group})
     save_official(path, G.eval().requires_grad_(False), D.eval().requires_grad_(False))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 ENCODER = "e4e_ffhq_encode.pt"  # its file's name
+ALONE = "ffhq_groups_of_1.pkl"  # its D compares no pictures, so that a process may hold a single one
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .sizes import ENCODER, sizes_of
+from .sizes import ALONE, ENCODER, sizes_of
 
 DOWNLOADS = "weights/downloads"
 RUN = "runs/drfhq"
@@ -24,7 +24,8 @@ class Step:
 def steps_of(resolution, cuda=False):
     """All steps. On a CPU at 1024 pixels a training step holds one picture, of the paper's 32."""
     whole = resolution == 1024
-    batch = 8 if cuda or not whole else 1
+    batch, shared = (8, 8) if cuda or not whole else (1, 2)  # pictures of a step: of one process, of two
+    alone = ["--set", f"discriminator={DOWNLOADS}/{ALONE}", "--set", "pl_batch_shrink=1"] if shared < 8 else []
     two = ["torchrun", "--nproc_per_node=2"]
     sets = settings(resolution, batch)
     kimg = batch / 1000
@@ -58,8 +59,9 @@ def steps_of(resolution, cuda=False):
         Step("train, resumed", [*train, "--set", f"kimg={2 * kimg}"], f"{said}; to step 2"),
         Step(
             "train, 2 processes",
-            [*two, "train.py", CONFIG, "--out", "runs/two", *settings(resolution, 8), "--set", "kimg=0.008"],
-            f"{resolution}x{resolution}, batch 8 of 32, one step",
+            [*two, "train.py", CONFIG, "--out", "runs/two", *settings(resolution, shared)]
+            + ["--set", f"kimg={shared / 1000}", *alone],
+            f"{resolution}x{resolution}, batch {shared} of 32, one step" + (", a D that compares none" if alone else ""),
         ),
         step(
             "blend_generators",

@@ -40,6 +40,6 @@ def use_plain_formulation():
     for name in ("conv2d_resample", "upfirdn2d"):
         import_module(f"stylegan2.ops.{name}").upfirdn2d = plain_upfirdn2d
     stylegan2.generator.bias_act = stylegan2.layers.bias_act = plain_bias_act
-    stylegan2.generator.frozen_layer_applies = lambda *arguments: False
+    stylegan2.generator.cpu_layer_applies = lambda *arguments: False
     ours = stylegan2.generator.modulated_conv2d
     stylegan2.generator.modulated_conv2d = lambda *a, **options: ours(*a, **(options | {"fused_modconv": True}))

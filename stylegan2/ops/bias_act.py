@@ -8,7 +8,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from . import native
+from . import cpu_bias_act, native
 
 _SQRT2 = math.sqrt(2)
 HOMOGENEOUS = {"linear", "relu", "lrelu"}  # g act(x) = act(g x) for g > 0
@@ -51,6 +51,8 @@ def bias_act(x, b=None, dim=1, act="linear", alpha=None, gain=None, clamp=None):
         b = b.to(x.dtype)
     if gain > 0 and alpha >= 0 and native.available(x):
         return native.bias_act(x, b, dim % x.ndim, act, alpha, gain, native.OFF if clamp is None else clamp)
+    if cpu_bias_act.applies(x, b, act, gain):
+        return cpu_bias_act.cpu_bias_act(x, b, alpha, gain, clamp)
     if b is not None:
         b = b.reshape([-1 if i == dim else 1 for i in range(x.ndim)])
         if act in HOMOGENEOUS and gain > 0:  # bias and gain in one pass over x
