@@ -12,8 +12,8 @@ from .sizes import ALONE, ENCODER, sizes_of
 
 
 def write_weights(folder, resolution):
-    """Write the files of weights/manifest.yaml, but for dlib's, into `folder`, a G and D for batches of any size, and an
-    e4e encoder of g_real. Those that are there stay."""
+    """Write the files of weights/manifest.yaml, but for dlib's, into `folder`, g_real with a D for batches of any size,
+    and an e4e encoder of g_real. Those that are there stay."""
     from metrics.curricularface import IR101
     from postprocess.parsing import BiSeNet
 

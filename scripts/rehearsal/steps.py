@@ -61,7 +61,7 @@ def steps_of(resolution, cuda=False):
             "train, 2 processes",
             [*two, "train.py", CONFIG, "--out", "runs/two", *settings(resolution, shared)]
             + ["--set", f"kimg={shared / 1000}", *alone],
-            f"{resolution}x{resolution}, batch {shared} of 32, one step" + (", a D that compares none" if alone else ""),
+            f"{resolution}x{resolution}, batch {shared} of 32, one step{', a D that compares none' if alone else ''}",
         ),
         step(
             "blend_generators",

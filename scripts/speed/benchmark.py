@@ -27,7 +27,7 @@ DTYPES = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "float16",
 
 @click.command(help=__doc__)
 @click.argument("what", type=click.Choice(["synthesis", "inversion", "training", "ops", "dataset", "texture"]))
-@click.option("--resolution", default=1024, show_default=True, help="Config F widths; training: those of the demo.")
+@click.option("--resolution", default=1024, show_default=True, help="Config F widths; training below 512: the demo's.")
 @click.option("--batch", default=1, show_default=True)
 @click.option("--repeats", default=5, show_default=True, help="The median of so many runs, after one to warm up.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu"]), show_default=True)

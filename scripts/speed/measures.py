@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from pathlib import Path
 
 from .plain import plain_bias_act, plain_upfirdn2d, use_plain_formulation
 
@@ -69,15 +70,17 @@ def measure_training(variant, resolution, batch, repeats, device, dtype):
         use_plain_formulation()
         torch.channels_last = torch.contiguous_format  # in this process only
     half = 4 if dtype in ("float16", "bfloat16") else 0
-    widths = dict(channel_base=2048, channel_max=128, num_fp16_res=half, conv_clamp=256 if half else None)
-    sizes = dict(resolution=resolution, z_dim=128, w_dim=128, mapping_layers=4)
-    losses = dict(sketch_size=resolution, sketch_weight=1e-5, color_size=resolution, color_kernel=7, color_sigma=5)
-    losses |= dict(num_fp16_res=half)
-    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
-        G = Generator(128, 0, 128, resolution, 3, {"num_layers": 4}, widths)
+    kwargs = dict(num_fp16_res=half, conv_clamp=256 if half else None)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = _training_settings(Path(folder), resolution)
+        w_dim, layers = settings["w_dim"], settings["mapping_layers"]
+        widths = kwargs | {key: settings.pop(key) for key in ("channel_base", "channel_max")}
+        G = Generator(w_dim, 0, w_dim, resolution, 3, {"num_layers": layers}, widths)
         D = Discriminator(0, resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})
-        checkpoints.save(file.name, {"G_ema": G, "D": D})
-        run = Run(TrainingConfig(data="", g_real=file.name, batch=batch, pl_weight=0, **sizes, **losses), device)
+        checkpoints.save(f"{folder}/g.safetensors", {"G_ema": G, "D": D})
+        settings |= dict(data="", g_real=f"{folder}/g.safetensors", batch=batch, pl_weight=0, num_fp16_res=half)
+        run = Run(TrainingConfig(resolution=resolution, z_dim=w_dim, **settings), device)
+        del G, D
     real = torch.rand([batch, 3, resolution, resolution]) * 2 - 1
 
     def step():
@@ -91,6 +94,22 @@ def measure_training(variant, resolution, batch, repeats, device, dtype):
         "seconds": ordinary["seconds"] + r1["seconds"] / run.config.r1_interval,
         "peak_bytes": r1["peak_bytes"],
     }
+
+
+def _training_settings(folder, resolution):
+    """Keys of a TrainingConfig and of widths: the paper's from 512 pixels on, with random weights in files
+    of the published layouts, the demo's below."""
+    from scripts.rehearsal.files import save, vgg16, write_sketch
+    from scripts.rehearsal.sizes import sizes_of
+
+    if resolution < 512:
+        demo = dict(channel_base=2048, channel_max=128, w_dim=128, mapping_layers=4)
+        losses = dict(sketch_size=resolution, sketch_weight=1e-5, color_size=resolution, color_kernel=7, color_sigma=5)
+        return demo | losses
+    save(folder / "vgg16.pth", vgg16(whole=False))
+    write_sketch(folder / "sketch.pkl", sizes_of(1024))
+    files = dict(perceptual_weights_file=f"{folder}/vgg16.pth", sketch_weights_file=f"{folder}/sketch.pkl")
+    return files | dict(channel_base=32768, channel_max=512, w_dim=512, mapping_layers=8)
 
 
 OPS = [

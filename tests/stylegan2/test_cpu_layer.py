@@ -1,4 +1,4 @@
-"""The layer that is one function on the CPU equals the operators it stands for, with its first and second derivatives."""
+"""The layer that is one function on the CPU equals the operators it stands for, as do its derivatives."""
 
 from importlib import import_module
 
