@@ -212,6 +212,7 @@ def one_picture(path, folder, entry, running):
     try:
         inverted = inverted_one(path, folder, running)
         notes = [*inverted.picture.notes, *inverted.found[0].notes, *work.notes.get(path, [])]
+        notes += absent(work.options.preset.finish.per_face, inverted.found)
         for note in notes:
             bar.write(shown(f"{path}: {note}"))
         inverted = work.steady(path, folder, inverted)
@@ -227,6 +228,13 @@ def one_picture(path, folder, entry, running):
         return done
     bar.write(shown(f"error: {message}"))
     return {"error": message}
+
+
+def absent(per_face, found):
+    """A line for every face that has settings of its own and is not in the picture."""
+    there = {face.index for face in found}
+    unused = [index for index in per_face or () if index not in there]
+    return [f"there is no face {index}, so the settings given for it are not used" for index in unused]
 
 
 def said(error, path, folder):

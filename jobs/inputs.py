@@ -62,17 +62,18 @@ def given_faces(landmarks, quad, pictures):
 
     if landmarks is not None and quad is not None:
         raise click.ClickException("--landmarks and --quad both say where the face is; give one of them")
+    kind = "quad" if quad is not None else "landmarks"
     try:
         if quad is not None:
             points = {None: check_quad([quad[i : i + 2] for i in range(0, 8, 2)])}
         else:
             points = read_landmarks(landmarks)
     except (AlignmentError, ValueError) as error:
-        raise click.ClickException(f"--quad: {error}" if quad is not None else f"--landmarks: {error}") from error
+        raise click.ClickException(f"--{kind}: {error}") from error
     if None in points and len(pictures) > 1:
-        remedy = "name one INPUT, or name the pictures in the --landmarks file"
-        raise click.ClickException(f"the face of one picture is given, but there are several pictures; {remedy}")
-    kind = "quad" if quad is not None else "landmarks"
+        remedy = "name one picture as INPUT, or name pictures (of a video frames) in the --landmarks file"
+        many = f"there are {len(pictures)} pictures or frames"
+        raise click.ClickException(f"--{kind} says where the face of one picture is, but {many}; {remedy}")
     return lambda path: {kind: points.get(path.name, points.get(None))}
 
 

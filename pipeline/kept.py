@@ -82,7 +82,8 @@ def kept(folder, picture, fingerprint):
             field: np.stack([read_picture(folder / f"face{face.index}_{kind}.png").pixels for face in found])
             for kind, field in PIXELS.items()
         }
-        if len({drawn.shape for drawn in pixels.values()}) > 1:
+        lpips = [None if value is None else float(value) for value in record["lpips"]]
+        if len({drawn.shape for drawn in pixels.values()}) > 1 or len(lpips) != len(found):
             return None
         edited = record.get("edited")
         files = [] if edited else [folder / f"face{face.index}_w_plus.npz" for face in found]
@@ -91,9 +92,9 @@ def kept(folder, picture, fingerprint):
             picture=picture,
             found=found,
             w_plus=np.concatenate(latents) if latents else None,
-            lpips=record["lpips"],
-            seconds=record["seconds"],
-            tuned=record["tuned"],
+            lpips=lpips,
+            seconds=float(record["seconds"]),
+            tuned=bool(record["tuned"]),
             edited=edited,
             **pixels,
         )

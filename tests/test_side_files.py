@@ -159,6 +159,16 @@ def test_a_damaged_kept_inversion_is_none(inversion, tmp_path, name):
     assert refused > len(NO_JSON | OTHERS)
 
 
+@pytest.mark.parametrize("key, value", [("lpips", ["poor"]), ("lpips", []), ("lpips", 0.1), ("seconds", "long")])
+def test_a_kept_inversion_with_other_facts_is_none(inversion, tmp_path, key, value):
+    """Written by hand: the numbers of faces and of values must agree, and be numbers."""
+    folder, picture = inversion
+    shutil.copytree(folder, tmp_path / "kept")
+    record = json.loads((folder / "inversion.json").read_text())
+    (tmp_path / "kept" / "inversion.json").write_text(json.dumps(record | {key: value}))
+    assert kept(tmp_path / "kept", picture, "print") is None
+
+
 def test_a_kept_face_cannot_lead_out_of_its_folder(inversion, tmp_path):
     folder, picture = inversion
     shutil.copytree(folder, tmp_path / "kept")

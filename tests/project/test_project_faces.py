@@ -58,8 +58,9 @@ def test_a_face_that_the_user_points_out(face, blank, tiny_bundle, tmp_path):
     options = ("-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
     result = run(blank, *options)
     assert result.exit_code == 2 and "--landmarks" in result.output
-    result = run(blank, *options, "--quad", 40, 50, 40, 190, 180, 190, 180, 50)
+    result = run(blank, *options, "--quad", 40, 50, 40, 190, 180, 190, 180, 50, "--face", 1, "strength", 0.5)
     assert result.exit_code == 0, result.output
+    assert "blank.png: there is no face 1, so the settings given for it are not used" in result.output
     (entry,) = json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]
     assert (
         entry["faces"][0]["quad"] == [[40, 50], [40, 190], [180, 190], [180, 50]] and entry["faces"][0]["box"] is None
@@ -85,7 +86,8 @@ def test_wrong_places_of_faces_are_named(face, blank, tiny_bundle, tmp_path):
     for arguments, words in (
         ([blank, "--landmarks", tmp_path / "missing.json"], "missing.json"),
         ([blank, "--landmarks", tmp_path / "wrong.json"], "wrong.json"),
-        ([blank, face, "--landmarks", tmp_path / "one.json"], "name one INPUT"),
+        ([blank, face, "--landmarks", tmp_path / "one.json"], "--landmarks says where the face of one picture is"),
+        ([blank, face, "--quad", *far], "--quad says where the face of one picture is, but there are 2 pictures"),
         ([blank, "--landmarks", tmp_path / "one.json", "--quad", *far], "give one of them"),
         ([blank, "--quad", *crooked], "--quad: the quad is not a parallelogram"),
         ([blank, "--quad", *far], "blank.png: the quad lies outside the picture"),
