@@ -27,7 +27,7 @@ def modulated_conv2d(
         weight = weight * (1 / (cin * kh * kw) ** 0.5 / weight.norm(float("inf"), dim=[1, 2, 3], keepdim=True))
         styles = styles / styles.norm(float("inf"), dim=1, keepdim=True)
 
-    if fused_modconv:
+    if fused_modconv or n == 1:  # a single weight is smaller than its picture, and less is kept for derivatives
         w = weight[None] * styles[:, None, :, None, None]  # [N, Cout, Cin, kh, kw]
         if demodulate:
             w = w * (w.square().sum([2, 3, 4], keepdim=True) + 1e-8).rsqrt()
