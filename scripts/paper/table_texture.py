@@ -131,9 +131,10 @@ def rendering_alone(scene, schedule):
     import torch
 
     from texture import unwrap, view_of
+    from texture.optimise import descend
     from texture.pyramid import resize, scaled, stages
     from texture.rasterize import render
-    from texture.refine import EROSION, descend, shrink, to_levels, to_tensor
+    from texture.refine import EROSION, shrink, to_levels, to_tensor
 
     size = scene.texture.shape[:2]
     pixels = unwrap(scene.mesh, scene.camera, scene.picture, size, scene.mask).pixels
