@@ -13,7 +13,7 @@ drawn.
 from .camera import Camera, CameraError, read_camera, solve_camera
 from .mesh import Mesh, MeshError
 from .model import Model, read_mesh, read_model
-from .rasterize import View, draw, render, view_of
+from .rasterize import View, draw, draw_texels, render, view_of
 from .refine import Refinement, Scene, Shot, TextureSchedule, refine
 from .unwrap import unwrap
 
@@ -29,6 +29,7 @@ __all__ = [
     "TextureSchedule",
     "View",
     "draw",
+    "draw_texels",
     "read_camera",
     "read_mesh",
     "read_model",
