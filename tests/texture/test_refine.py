@@ -44,6 +44,20 @@ def test_result_is_nearer_to_the_truth(problem, network):
     assert error[~result.visible].mean() < before[~result.visible].mean()
 
 
+def test_a_second_darker_picture_shows_the_other_side(problem, network):
+    """And the optimisation, too, compares with it in the first one's light."""
+    mesh, initial, picture, camera, true = problem
+    other = front_camera(96, right=-20)
+    shots = [Shot(picture, camera), Shot(render_picture(mesh, other, true // 2), other)]
+    one, seen = run(problem, network, rounds=1), []
+    both = refine(Scene(mesh, initial, shots), network, TextureSchedule(1, 6), on_step=seen.append)
+    more = both.visible & ~one.visible
+    off = [np.abs(result.texture.astype(float) - true)[more].mean() for result in (one, both)]
+    assert more.sum() > 200 and off[1] < 0.5 * off[0]
+    assert seen[0]["rendering"] < 0.1  # in its own light it would be 0.29
+    assert len(both.turns) == len(both.shares) == 2
+
+
 def test_without_rounds_the_first_guess_is_the_result(problem, network):
     result = run(problem, network, rounds=0)
     assert np.array_equal(result.texture, result.start) and result.history == []
