@@ -1,6 +1,6 @@
 """One texture refined: from files to files, with progress, going on where it was stopped.
 
-scripts/refine_texture.py does this with a photograph, project.py --mesh with the picture that it made.
+scripts/refine_texture.py does this with photographs, project.py --mesh with the picture that it made.
 """
 
 import json
@@ -12,12 +12,13 @@ import click
 
 from .texture_case import Paths, load_case
 
-TURNTABLE = (-60, -30, 0, 30, 60)  # degrees from the picture's own view
+TURNTABLE = (-60, -30, 0, 30, 60)  # degrees from the first picture's own view
 
 
 def refine_texture(paths, out, schedule, device="cpu"):
-    """Refine a mesh's texture by a picture; writes OUT/texture.SUFFIX, visible.png, sheet.png and report.json, and
-    camera.json where a camera had to be solved, mesh.glb where the mesh is glTF. Returns the texture.Refinement.
+    """Refine a mesh's texture by pictures; writes OUT/texture.SUFFIX, visible.png, sheet.png and report.json, and
+    camera.json (camera-2.json, ... of further pictures) where cameras had to be solved, mesh.glb where the mesh is
+    glTF. Returns the texture.Refinement.
 
     A run that was stopped goes on. Raises click.ClickException, one line that names the file and the remedy.
     """
@@ -30,7 +31,8 @@ def refine_texture(paths, out, schedule, device="cpu"):
     case = load_case(paths, device)
     if paths.perceptual is None and schedule.rounds:
         click.echo("features by the embedded perceptual network; --perceptual vgg16.pth takes the paper's VGG-16")
-    settings = asdict(schedule) | {"inputs": case.inputs, "camera": case.scene.camera.world_to_camera.tolist()}
+    cameras = [shot.camera.world_to_camera.tolist() for shot in case.scene.shots]
+    settings = asdict(schedule) | {"inputs": case.inputs, "cameras": cameras}
     check_writable(out)
     try:
         with only_run_in(out):
@@ -43,8 +45,7 @@ def refine_texture(paths, out, schedule, device="cpu"):
                 "settings": settings | {"device": device, "features": str(paths.perceptual or "embedded")},
                 "texture": written.name,
                 "part": case.part.name,
-                "reprojection_error_pixels": case.camera_error,
-                "turn_degrees": result.turn,
+                "pictures": shown_by(case, result),
                 "visible_share": float(result.visible.sum() / result.covered.sum()),
                 "history": result.history,
                 "seconds": time.perf_counter() - started,
@@ -54,7 +55,7 @@ def refine_texture(paths, out, schedule, device="cpu"):
     except Busy as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:
-        raise click.ClickException(f"{paths.image}: {error}") from error
+        raise click.ClickException(str(error) if ": " in str(error) else f"{paths.mesh}: {error}") from error
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error) and "out of memory" not in str(error):
             raise
@@ -68,13 +69,15 @@ def refine_texture(paths, out, schedule, device="cpu"):
 def refine_with_results(out, results, head, bundle, schedule):
     """The same with the composite that project.py wrote into the folder `results`, and the networks of its bundle.
 
-    head: the fields mesh, texture and camera of Paths.
+    head: the paths of mesh, texture and camera, the last two or None.
     """
     from pipeline.kept import composites
 
     (composite,) = composites(results)
     networks = {"perceptual": bundle.files["perceptual"], "parser": bundle.files["parser"]}
-    refine_texture(Paths(image=composite, **head, **networks), out, schedule, bundle.device)
+    cameras = (head["camera"],) if head["camera"] else ()
+    paths = Paths(head["mesh"], (composite,), head["texture"], cameras, **networks)
+    refine_texture(paths, out, schedule, bundle.device)
 
 
 def refine_case(case, schedule, state=None, on_stage=None):
@@ -87,7 +90,7 @@ def refine_case(case, schedule, state=None, on_stage=None):
     steps = len(scales(case.scene.texture.shape[:2])) * schedule.rounds * schedule.iterations
     done = len(state["history"]) * schedule.iterations if state else 0
 
-    with tqdm(total=steps, initial=done, desc="texture", unit="step", dynamic_ncols=True) as bar:
+    with tqdm(total=steps, initial=done, desc="texture", unit="step", dynamic_ncols=True, disable=not steps) as bar:
 
         def on_step(losses):
             bar.update()
@@ -98,7 +101,7 @@ def refine_case(case, schedule, state=None, on_stage=None):
 
 def write_case(case, result, out):
     """Write the new texture as the old one was (JPEG, which loses: as PNG), the mesh that shows it where it is glTF,
-    the mask of seen texels, the camera where it was solved, and a sheet. Returns the texture's path."""
+    the mask of seen texels, cameras that were solved, and a sheet. Returns the texture's path."""
     import numpy as np
 
     from alignment import Original, write_original, write_png
@@ -113,11 +116,22 @@ def write_case(case, result, out):
     written = write_original(out / "texture", original, np.ascontiguousarray(samples))
     if case.model.document is not None:
         case.model.write_with(out / "mesh.glb", case.part, samples)
-    if case.camera_error is not None:
-        write_camera(out / "camera.json", case.scene.camera)
+    for number, shot in enumerate(case.scene.shots if case.camera_errors else [], 1):
+        write_camera(out / ("camera.json" if number == 1 else f"camera-{number}.json"), shot.camera)
     write_png(out / "visible.png", (result.visible * 255).astype("uint8"))
     write_png(out / "sheet.png", make_sheet(case, result))
     return written
+
+
+def shown_by(case, result):
+    """For the report, of each picture: its name, how well its solved camera fits, how far the head is turned in it,
+    and the share of the mesh's texels that it shows."""
+    shots = case.scene.shots
+    columns = zip(shots, case.camera_errors or [None] * len(shots), result.turns, result.shares, strict=True)
+    return [
+        {"image": shot.name, "reprojection_error_pixels": error, "turn_degrees": turn, "visible_share": share}
+        for shot, error, turn, share in columns
+    ]
 
 
 def write_report(path, report):
@@ -167,7 +181,7 @@ def write_state(path, state, settings):
 
 
 def make_sheet(case, result):
-    """Textures and renders before and after, their difference, and a turntable of both."""
+    """Renders before and after beside each picture, their difference, textures, and a turntable of both."""
     import numpy as np
 
     from alignment import to_rgb8
@@ -176,15 +190,19 @@ def make_sheet(case, result):
 
     scene = case.scene
     before, after, sampled, start = map(to_rgb8, (scene.texture, result.texture, result.sampled, result.start))
-    views = [scene.camera.turned(scene.mesh.vertices.mean(0), right=angle) for angle in TURNTABLE]
-    old, new = ([render_picture(scene.mesh, view, t, others=case.others) for view in views] for t in (before, after))
-    middle = TURNTABLE.index(0)
-    difference = np.abs(new[middle].astype(int) - old[middle]).clip(0, 85).astype(np.uint8) * 3
-    textures = {"before": before, "after": after, "seen in the picture": sampled, "first guess": start}
-    pictures = {"picture": scene.picture, "before": old[middle], "after": new[middle], "difference x 3": difference}
+    pictures = []
+    for shot in scene.shots:
+        old, new = (render_picture(scene.mesh, shot.camera, t, others=case.others) for t in (before, after))
+        difference = np.abs(new.astype(int) - old).clip(0, 85).astype(np.uint8) * 3
+        shown = {"picture": shot.picture, "before": old, "after": new, "difference x 3": difference}
+        pictures.append(list(shown.items()))
+    textures = [("texture before", before), ("texture after", after), ("seen in the pictures", sampled)]
+    middle, camera = scene.mesh.vertices.mean(0), scene.shots[0].camera
     turns = [
-        [(f"{when}, {angle} degrees", pixels) for angle, pixels in zip(TURNTABLE, turned, strict=True)]
-        for when, turned in (("before", old), ("after", new))
+        [
+            (f"{when}, {angle} degrees", render_picture(scene.mesh, view, texture, others=case.others))
+            for angle, view in ((angle, camera.turned(middle, right=angle)) for angle in TURNTABLE)
+        ]
+        for when, texture in (("before", before), ("after", after))
     ]
-    textures = [(f"texture {name}" if name in pictures else name, pixels) for name, pixels in textures.items()]
-    return contact_sheet([list(pictures.items()), textures, *turns])
+    return contact_sheet([*pictures, [*textures, ("first guess", start)], *turns])

@@ -1,7 +1,7 @@
-"""What a refinement of a texture reads: a mesh, its texture, a picture of the person, its camera, its skin."""
+"""What a refinement of a texture reads: a mesh, its texture, pictures of the person, their cameras, their skin."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
@@ -14,10 +14,10 @@ class Paths:
     """What a refinement reads."""
 
     mesh: Path
-    image: Path  # the picture of the person
+    images: tuple  # of Path: pictures of the person, at least one
     texture: Path | None = None  # None = the one that the mesh brings
-    camera: Path | None = None  # JSON; None = solved from landmarks
-    mask: Path | None = None  # white where the picture shows bare skin; None = by the face parser
+    cameras: tuple = ()  # one for each picture, JSON; none = solved from landmarks
+    masks: tuple = ()  # one for each picture, white where it shows bare skin; none = by the face parser
     perceptual: Path | None = None  # weights; None = embedded
     parser: Path | None = None
 
@@ -31,7 +31,7 @@ class Case:
     model: object  # texture.Model
     part: object  # the Part of it that is refined
     original: object  # alignment.Original of the texture
-    camera_error: float | None  # pixels; None = the camera was given
+    camera_errors: list | None  # of each picture, pixels; None = the cameras were given
     others: list = field(default_factory=list)  # as of texture.rasterize.render_picture, for the drawings
     inputs: dict = field(default_factory=dict)  # {name: SHA-256 of the file}
 
@@ -50,45 +50,34 @@ def check_mesh(mesh, texture=None):
 
 
 def load_case(paths, device="cpu"):
-    """The Case of some Paths; everything is read and checked, and the camera solved. Raises click.ClickException."""
+    """The Case of some Paths; everything is read and checked, and cameras are solved. Raises click.ClickException."""
     import weights
     from alignment import AlignmentError, PictureError
     from texture import CameraError, MeshError
 
+    for option, given in (("camera", paths.cameras), ("mask", paths.masks)):
+        if given and len(given) != len(paths.images):
+            count = f"{len(paths.images)} --image, but {len(given)} --{option}"
+            raise click.ClickException(f"{count}; give one for each, in the same order, or none")
     try:
         return _load_case(paths, device)
     except MemoryError:
         raise click.ClickException(f"{paths.mesh}: too large for the memory there is; reduce its textures") from None
     except (MeshError, CameraError, PictureError, AlignmentError, weights.WeightsError) as failure:
-        message = str(failure) if ": " in str(failure) else f"{paths.image}: {failure}"
-        raise click.ClickException(message) from failure
+        raise click.ClickException(str(failure)) from failure
 
 
 def _load_case(paths, device):
     import torch
 
     import weights
-    from alignment import PictureError, read_picture, to_rgb8
+    from alignment import read_picture, to_rgb8
     from losses.perceptual import load_perceptual
-    from postprocess.parsing import load_parser
-    from texture import CameraError, MeshError, Scene, read_camera, read_model, solve_camera
-    from texture.skin import skin_mask
+    from texture import MeshError, Scene, read_model
 
     model = read_model(paths.mesh)
     given = None if paths.texture is None else read_picture(paths.texture)
-    picture = read_picture(paths.image).pixels
-    camera = None if paths.camera is None else read_camera(paths.camera)
-    if camera is not None and picture.shape[:2] != (camera.height, camera.width):
-        raise CameraError(
-            f"{paths.camera}: is for pictures of {camera.width} x {camera.height} pixels, but "
-            f"{paths.image} has {picture.shape[1]} x {picture.shape[0]}"
-        )
-    if paths.mask is None:
-        mask = skin_mask(picture, load_parser(paths.parser).to(device))
-    else:
-        mask = read_picture(paths.mask).pixels[..., 0] > 127
-        if mask.shape != picture.shape[:2]:
-            raise PictureError(f"{paths.mask}: must be as large as {paths.image}")
+    shots = read_shots(paths, device)
     network = load_perceptual(paths.perceptual).to(device, memory_format=torch.channels_last)
 
     several = len(model.parts) > 1
@@ -103,26 +92,70 @@ def _load_case(paths, device):
     }
     if not drawn:
         raise MeshError(f"{paths.mesh}: brings no texture; give one with --texture")
-    error = None
-    if camera is None:
-        (mesh, pixels), *others = drawn.values()
-        camera, error = solve_camera(mesh, pixels, picture, others)
-        click.echo(f"camera solved: landmarks are met within {error:.1f} pixels (RMS)")
-    part = model.choose(seen_pixels(model, camera, mask), paths.texture)
+    errors = None
+    if not paths.cameras:
+        shots, errors = zip(*(solved(shot, list(drawn.values())) for shot in shots), strict=True)
+    shown = [sum(pixels) for pixels in zip(*(seen_pixels(model, shot) for shot in shots), strict=True)]
+    part = model.choose(shown, paths.texture)
     texture = given or own_texture(model, part)
     if texture is None:
         raise MeshError(f"{paths.mesh}: {part.name}, which the picture shows, has no texture; give one with --texture")
     if several:
         name = part.name or "a nameless one"
         click.echo(f"{len(model.parts)} textures; the one of {name} is refined, and only its triangles are painted")
-    scene = Scene(model.mesh_of(part), colours(texture), picture, camera, mask)
+    scene = Scene(model.mesh_of(part), colours(texture), shots)
     own = [drawn[other] for other, texture in zip(model.parts, textures, strict=True) if texture and other is not part]
 
     features = paths.perceptual or weights.DEMO / "perceptual.safetensors"
-    files = {"mesh": paths.mesh, "texture": paths.texture, "image": paths.image, "perceptual": features}
+    files = {"mesh": paths.mesh, "texture": paths.texture, "perceptual": features}
     inputs = {name: weights.sha256(path) for name, path in files.items() if path is not None}
-    inputs["mask"] = hashlib.sha256(mask.tobytes()).hexdigest()
-    return Case(scene, network, model, part, texture.original, error, own, inputs)
+    inputs["images"] = [weights.sha256(path) for path in paths.images]
+    inputs["masks"] = [hashlib.sha256(shot.mask.tobytes()).hexdigest() for shot in shots]
+    return Case(scene, network, model, part, texture.original, errors, own, inputs)
+
+
+def read_shots(paths, device):
+    """[texture.Shot] of the Paths' pictures; the camera is None where it must be solved."""
+    from alignment import AlignmentError, PictureError, read_picture
+    from postprocess.parsing import load_parser
+    from texture import CameraError, Shot, read_camera
+    from texture.skin import skin_mask
+
+    parser = None if paths.masks else load_parser(paths.parser).to(device)
+    shots = []
+    for number, image in enumerate(paths.images):
+        picture, camera = read_picture(image).pixels, None
+        if paths.cameras:
+            camera = read_camera(paths.cameras[number])
+            if picture.shape[:2] != (camera.height, camera.width):
+                raise CameraError(
+                    f"{paths.cameras[number]}: is for pictures of {camera.width} x {camera.height} pixels, but "
+                    f"{image} has {picture.shape[1]} x {picture.shape[0]}"
+                )
+        if paths.masks:
+            mask = read_picture(paths.masks[number]).pixels[..., 0] > 127
+            if mask.shape != picture.shape[:2]:
+                raise PictureError(f"{paths.masks[number]}: must be as large as {image}")
+        else:
+            try:
+                mask = skin_mask(picture, parser)
+            except AlignmentError as error:
+                raise AlignmentError(f"{image}: {error}") from error
+        shots.append(Shot(picture, camera, mask, str(image)))
+    return shots
+
+
+def solved(shot, drawn):
+    """(the Shot with a camera, its reprojection error in pixels). drawn: (mesh, texture) of each painted part."""
+    from texture import CameraError, solve_camera
+
+    (mesh, pixels), *others = drawn
+    try:
+        camera, error = solve_camera(mesh, pixels, shot.picture, others)
+    except CameraError as failure:
+        raise CameraError(f"{shot.name}: {failure}") from failure
+    click.echo(f"{shot.name}: camera solved; landmarks are met within {error:.1f} pixels (RMS)")
+    return replace(shot, camera=camera), error
 
 
 def own_texture(model, part, needed=True):
@@ -144,10 +177,10 @@ def colours(picture):
     return samples[..., LAYERS[samples.shape[2]]]
 
 
-def seen_pixels(model, camera, mask):
-    """[parts]: how many pixels of the mask show each of the model's parts."""
+def seen_pixels(model, shot):
+    """[parts]: how many pixels of a Shot's mask show each of the model's parts."""
     from texture import draw
 
-    fragments = draw(model.mesh, camera)
-    seen = fragments.face[fragments.covered & mask]
+    fragments = draw(model.mesh, shot.camera)
+    seen = fragments.face[fragments.covered & shot.mask]
     return [int(part.faces[seen].sum()) for part in model.parts]

@@ -1,8 +1,8 @@
-"""Refine the texture of a head mesh with a picture of the person, after FaceRefiner (Li et al. 2024).
+"""Refine the texture of a head mesh with pictures of the person, after FaceRefiner (Li et al. 2024).
 
     mesh, camera = read_mesh("head.obj"), read_camera("camera.json")
-    scene = Scene(mesh, texture, picture, camera, skin_mask(picture, load_parser()))    # arrays [H, W, 3], [h, w, 3]
-    refine(scene, load_perceptual(), TextureSchedule()).texture                         # as `texture`
+    shot = Shot(picture, camera, skin_mask(picture, load_parser()))                     # picture: [h, w, 3]
+    refine(Scene(mesh, texture, [shot]), load_perceptual(), TextureSchedule()).texture  # as `texture`, [H, W, 3]
 
 Conventions. UV: origin bottom left, v up, so texel (row i, column j) of an H x W texture is centred on
 u = (j + 0.5) / W, v = 1 - (i + 0.5) / H. Camera: x right, y down, z forward; pixel coordinates are continuous, the
@@ -13,8 +13,8 @@ drawn.
 from .camera import Camera, CameraError, read_camera, solve_camera
 from .mesh import Mesh, MeshError
 from .model import Model, read_mesh, read_model
-from .rasterize import View, draw, render, view_of
-from .refine import Refinement, Scene, TextureSchedule, refine
+from .rasterize import View, draw, draw_texels, render, view_of
+from .refine import Refinement, Scene, Shot, TextureSchedule, refine
 from .unwrap import unwrap
 
 __all__ = [
@@ -25,9 +25,11 @@ __all__ = [
     "Model",
     "Refinement",
     "Scene",
+    "Shot",
     "TextureSchedule",
     "View",
     "draw",
+    "draw_texels",
     "read_camera",
     "read_mesh",
     "read_model",

@@ -176,6 +176,15 @@ def bilinear(texture, position, repeats=False):
     return grid_sample(texture, grid, mode="bilinear", padding_mode="border", align_corners=False)[0, :, 0]
 
 
+def join(views):
+    """Several Views of one texture as one; of more than one the grid is flat, [N]."""
+    if len(views) == 1:
+        return views[0]
+    inside = np.concatenate([view.inside.ravel() for view in views])
+    position, footprint = torch.cat([view.position for view in views]), torch.cat([view.footprint for view in views])
+    return View(inside, position, footprint, views[0].repeats)
+
+
 def picture_of(values, view, background=0.0):
     """[C, P] as from `render` -> [C, H, W] with the background where the view sees nothing."""
     picture = values.new_full([len(values), *view.inside.shape], background)

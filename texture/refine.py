@@ -1,21 +1,14 @@
-"""Refine a texture so that it agrees with a picture: FaceRefiner's optimisation.
+"""Refine a texture so that it agrees with pictures of the head.
 
-    loss = 8 content + 1.7 style + 20 | render(texture) - picture |_1          (twice that at the coarsest scale)
-
-over the texture's Laplacian pyramid, from coarse to fine; five rounds, each from the last result, in which the content
-weight is divided and the rendering weight multiplied by 1.1. C. Li et al., "FaceRefiner: High-Fidelity Facial Texture
-Refinement with Differentiable Rendering-based Style Transfer", 2024; the style transfer is that of Kolkin et al. 2019
-(losses/style_transfer.py). The style is what the picture shows of the surface, and its mirror image. Ours differ:
+After C. Li et al., "FaceRefiner: High-Fidelity Facial Texture Refinement with Differentiable Rendering-based Style
+Transfer", 2024; the style transfer is that of Kolkin et al. 2019 (losses/style_transfer.py). Ours differ:
 
 - start and content are the first guess (guess.py): the initial texture in the picture's light (light.py), with the
-  picture on it. Unless rounds are asked for it is the result;
-- where the picture shows the surface the result is the picture (`keep_seen`);
-- materials that the picture hides are left alone (`guess.seen_materials`), the others are drawn in the proportions in
-  which the picture shows them (or cheeks would be asked for their share of lips), and colours are never rescaled;
-- the step. Sums over pixels make a gradient grow fourfold from band to band of the pyramid, and no reduction is given
-  that would fix its size. Each band's gradient is divided by its root mean square and clipped at it (the few texels
-  that are drawn in an iteration would jump), the learning rate 0.3 is meant in 8-bit levels, and it falls linearly to
-  0 within a scale, so that the last iterations settle.
+  picture on it. Unless rounds of the optimisation (optimise.py) are asked for it is the result;
+- there may be several pictures: they are made one (combine.py), in the light of the first;
+- where a picture shows the surface the result is the picture (`keep_seen`);
+- materials that the pictures hide are left alone (`guess.seen_materials`), the others are drawn in the proportions in
+  which the pictures show them (or cheeks would be asked for their share of lips).
 """
 
 from dataclasses import dataclass
@@ -23,36 +16,37 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from losses.style_transfer import Samples, columns_at, content_loss, feature_maps, layer_gains, sample, style_loss
-
 from .camera import Camera
+from .combine import combine
 from .guess import lit_guess, material_shares, push_pull, seen_materials, smooth, soft_inside
-from .light import shading
+from .light import relit, shading
 from .mesh import Mesh
-from .pyramid import collapse, laplacian, resize, scaled, scales, stages
-from .rasterize import draw, draw_texels, render, view_of
+from .optimise import Problem, optimise
+from .rasterize import draw_texels, join, render, view_of
 from .unwrap import FACING, FACING_TURNED, TURNED, mirrored_layout, turn, unwrap
 
-CONTENT, STYLE, RENDERING = 8.0, 1.7, 20.0
-ROUND_FACTOR = 1.1
-LEARNING_RATE, MOMENTUM = 0.3, 0.9
-LEVEL = 1 / 127.5  # one 8-bit level
-POINTS = 2048  # of the texture, anew in every iteration
-STYLE_DRAWS, STYLE_POINTS = 5, 1000
 EROSION = 0.006  # of the picture's longer side, off the mask in which the rendering is compared
 SEEN_BLEND = 0.01  # of the texture's longer side: width of the edge between the picture's texels and refined ones
 GUTTER = 0.008  # of the texture's longer side: texels beside the mesh's that lookups may touch
 
 
 @dataclass(frozen=True)
+class Shot:
+    """A picture of a head."""
+
+    picture: np.ndarray  # uint8 [h, w, 3]
+    camera: Camera
+    mask: np.ndarray | None = None  # bool [h, w], pixels that show the bare surface (skin.skin_mask); None = all
+    name: str = "the picture"  # what errors call it
+
+
+@dataclass(frozen=True)
 class Scene:
-    """A head and a picture of it."""
+    """A head and pictures of it."""
 
     mesh: Mesh
     texture: np.ndarray  # uint8 or uint16 [H, W, 3], of its painted triangles
-    picture: np.ndarray  # uint8 [h, w, 3]
-    camera: Camera  # of the picture
-    mask: np.ndarray | None = None  # bool [h, w], pixels that show the bare surface (skin.skin_mask); None = all
+    shots: list  # of Shot; the result has the light of the first
 
 
 @dataclass(frozen=True)
@@ -69,23 +63,12 @@ class Refinement:
 
     texture: np.ndarray  # [H, W, 3], the result
     start: np.ndarray  # [H, W, 3], the first guess, before the optimisation
-    sampled: np.ndarray  # [H, W, 3], the picture unwrapped, black where it does not show the surface
-    visible: np.ndarray  # bool [H, W], texels seen in the picture
+    sampled: np.ndarray  # [H, W, 3], the pictures unwrapped, black where none shows the surface
+    visible: np.ndarray  # bool [H, W], texels seen in any picture
     covered: np.ndarray  # bool [H, W], texels of the mesh
     history: list  # one dict a stage: round, scale, and the last iteration's content, style and rendering loss
-    turn: float | None  # degrees the head is turned from the camera; None where the layout does not tell
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What the optimisation is given; tensors in [-1, 1]."""
-
-    start: torch.Tensor  # [1, 3, H, W], the first guess: content to keep, and style where the picture shows it
-    target: torch.Tensor  # [3, P], the picture's pixels in the eroded mask
-    view: object  # View of those pixels
-    points: np.ndarray  # int [K, 2] (row, column) of texels the loss may look at
-    chances: np.ndarray  # float [K], how likely each is drawn
-    style_points: np.ndarray  # int [K', 2] of visible texels
+    turns: list  # for each picture: degrees the head is turned from the camera; None where the layout does not tell
+    shares: list  # for each picture: share of the mesh's texels that it shows
 
 
 def refine(
@@ -97,34 +80,31 @@ def refine(
     on_step=None,  # called after every iteration with the three losses as numbers
     on_stage=None,  # called after every stage with the state
 ):
-    """Refine a mesh's texture with a picture of it. Returns a Refinement.
+    """Refine a mesh's texture with pictures of it. Returns a Refinement.
 
     Texels that belong to no painted triangle, or to one beside the others' gutter, are returned as they were. Raises
     ValueError when camera and picture differ in size or nothing is seen.
     """
-    mesh, texture, picture, camera = scene.mesh, scene.texture, scene.picture, scene.camera
+    mesh, texture, shots = scene.mesh, scene.texture, scene.shots
     device = next(network.parameters()).device
     size = texture.shape[:2]
     step = np.iinfo(texture.dtype).max // 255  # of an 8-bit level, in the texture's own
     texels = draw_texels(mesh, *size)
-    angle = turn(mesh, camera, texels)
-    facing = FACING_TURNED if angle is not None and abs(angle) > TURNED else FACING
-    unwrapped = unwrap(mesh, camera, picture, size, scene.mask, facing)
-    visible, covered = unwrapped.visible, texels.covered
+    turns = [turn(mesh, shot.camera, texels) for shot in shots]
+    parts = [unwrapped(mesh, shot, size, angle) for shot, angle in zip(shots, turns, strict=True)]
+    seen = combine(mesh, texels, [shot.camera for shot in shots], parts)
+    visible, covered = seen.visible, texels.covered
     content = push_pull(texture.astype(np.float32) / step, covered)  # black beside the islands would reach in otherwise
-    light = shading(mesh, texels, unwrapped.sampled, visible)
-    start = lit_guess(content, unwrapped.sampled, visible, covered, mirrored_layout(covered), light)
+    light = shading(mesh, texels, seen.sampled, visible)
+    start = lit_guess(content, seen.sampled, visible, covered, mirrored_layout(covered), light)
     start = push_pull(start, covered)
 
-    eroded = shrink(unwrapped.pixels, EROSION * max(picture.shape[:2]))
-    view = view_of(mesh, camera, draw(mesh, camera), eroded)
-    if not view.inside.any():
-        raise ValueError("the picture shows too little of the mesh to compare with; check camera and mask")
+    looks = [compared(mesh, *look) for look in zip(shots, parts, seen.factors, strict=True)]
     pool = seen_materials(content, visible, covered)
     problem = Problem(
         start=to_tensor(start, device),
-        target=to_tensor(picture, device)[0][:, torch.from_numpy(view.inside).to(device)],
-        view=view.to(device),
+        target=torch.cat([target for target, _ in looks], 1).to(device),
+        view=join([view for _, view in looks]).to(device),
         points=np.argwhere(pool),
         chances=material_shares(content, visible, pool)[pool],
         style_points=np.argwhere(visible),
@@ -135,10 +115,36 @@ def refine(
     margin = shrink(covered, -GUTTER * max(size))[..., None]
     result, start, sampled = (
         np.rint(levels * step).clip(0, 255 * step).astype(texture.dtype)
-        for levels in (to_levels(result), start, np.where(visible[..., None], unwrapped.sampled, 0))
+        for levels in (to_levels(result), start, np.where(visible[..., None], seen.sampled, 0))
     )
     result, start = np.where(margin, result, texture), np.where(margin, start, texture)
-    return Refinement(result, start, sampled, visible, covered, history, angle)
+    shares = [float(part.visible.sum() / covered.sum()) for part in parts]
+    return Refinement(result, start, sampled, visible, covered, history, turns, shares)
+
+
+def unwrapped(mesh, shot, size, angle):
+    """The Unwrapped of a Shot of a head that is turned by `angle` degrees, or None."""
+    facing = FACING_TURNED if angle is not None and abs(angle) > TURNED else FACING
+    try:
+        return unwrap(mesh, shot.camera, shot.picture, size, shot.mask, facing)
+    except ValueError as error:
+        raise ValueError(f"{shot.name}: {error}") from error
+
+
+def compared(mesh, shot, part, factor):
+    """(pixels [3, P] in [-1, 1] of a Shot that the rendering is compared with, their View).
+
+    part: its Unwrapped. factor: [H, W, 3], the light that is put on its texels; None = none.
+    """
+    eroded = shrink(part.pixels, EROSION * max(shot.picture.shape[:2]))
+    view = view_of(mesh, shot.camera, mask=eroded)
+    if not view.inside.any():
+        raise ValueError(f"{shot.name}: it shows too little of the mesh to compare with; check camera and mask")
+    pixels = shot.picture[view.inside].astype(np.float32)  # [P, 3]
+    if factor is not None:
+        light = render(torch.from_numpy(factor).permute(2, 0, 1)[None], view)  # [3, P]
+        pixels = relit(pixels, light.T.numpy())
+    return to_tensor(pixels[None], "cpu")[0, :, 0], view
 
 
 def keep_hidden(result, start, content, visible):
@@ -153,97 +159,6 @@ def keep_seen(result, start, visible):
     elsewhere, softly. The optimisation leaves seen texels some levels off (docs/benchmarks/texture-cpu.md)."""
     seen = torch.from_numpy(soft_inside(visible, SEEN_BLEND)).to(start)  # [H, W]
     return result + seen * (start - result)
-
-
-def optimise(problem, network, schedule, state=None, on_step=None, on_stage=None):
-    """All rounds and scales: (texture [1, 3, H, W] in [-1, 1], history). See `refine`."""
-    size = problem.start.shape[2:]
-    result, history = (problem.start, []) if state is None else (state["texture"].to(problem.start), state["history"])
-    for index, (number, scale) in enumerate(stages(size, schedule.rounds)):
-        if index < len(history):
-            continue
-        weights = (CONTENT / ROUND_FACTOR**number, STYLE, RENDERING * ROUND_FACTOR**number)
-        if scale == scales(size)[0]:
-            weights = tuple(2 * weight for weight in weights)
-        smaller = scaled(size, scale)
-        before = resize(result, smaller)
-        after, losses = optimise_scale(problem, network, before, weights, schedule.iterations, index, on_step)
-        result = result + resize(after - before, size)  # detail finer than this scale stays
-        history = [*history, {"round": number, "scale": scale, **losses}]
-        if on_stage is not None:
-            on_stage({"texture": result.cpu(), "history": history})
-    return result, history
-
-
-def optimise_scale(problem, network, texture, weights, iterations, seed, on_step=None):
-    """`iterations` steps of gradient descent on the Laplacian pyramid of a texture [1, 3, h, w]: (texture, losses)."""
-    size, device = texture.shape[2:], texture.device
-    random = np.random.default_rng(seed)
-    layout = dict(memory_format=torch.channels_last)
-    with torch.no_grad():
-        start = resize(problem.start, size).contiguous(**layout)
-        content = feature_maps(network, start)
-        gains = layer_gains(content)
-        style = style_samples(content, feature_maps(network, start.flip(3)), gains, problem, random)
-    terms = []
-    likely = np.cumsum(problem.chances) / problem.chances.sum()
-
-    def loss_of(current):
-        chosen = np.searchsorted(likely, random.random(POINTS), side="right").clip(max=len(likely) - 1)
-        points = positions(problem.points[chosen], problem.start.shape[2:], device)
-        found = columns_at(network, current.contiguous(**layout), points, gains)
-        with torch.no_grad():
-            wanted = sample(content, points, gains)
-        terms[:] = (
-            content_loss(found, wanted),
-            style_loss(found, style, weights[0]),
-            (render(current, problem.view) - problem.target).abs().mean(),
-        )
-        return sum(weight * term for weight, term in zip(weights, terms, strict=True))
-
-    def losses():
-        return dict(zip(("content", "style", "rendering"), (term.item() for term in terms), strict=True))
-
-    result = descend(texture, loss_of, iterations, on_step and (lambda: on_step(losses())))
-    return result, losses()
-
-
-def descend(texture, loss_of, iterations, on_step=None):
-    """Gradient descent on the Laplacian pyramid of a texture [1, 3, h, w]; loss_of(texture) is a scalar tensor."""
-    pyramid = [band.requires_grad_() for band in laplacian(texture)]
-    optimizer = torch.optim.SGD(pyramid, lr=LEVEL * LEARNING_RATE, momentum=MOMENTUM)
-    for step in range(iterations):
-        loss = loss_of(collapse(pyramid))
-        if not torch.isfinite(loss):
-            raise ValueError("the optimisation diverged (a loss is not finite); check the mesh and its texture")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        for band in pyramid:
-            band.grad = (band.grad / band.grad.square().mean().sqrt().clamp_min(1e-20)).clamp(-1, 1)
-        optimizer.param_groups[0]["lr"] = LEVEL * LEARNING_RATE * (1 - step / iterations)
-        optimizer.step()
-        if on_step is not None:
-            on_step()
-    return collapse(pyramid).detach()
-
-
-def style_samples(maps, flipped, gains, problem, random):
-    """5 x 1000 Samples of visible texels, half of them from the mirror image. maps, flipped: features of both."""
-    parts = []
-    for _ in range(STYLE_DRAWS):
-        chosen = random.integers(len(problem.style_points), size=STYLE_POINTS)
-        points = positions(problem.style_points[chosen], problem.start.shape[2:], maps[0].device)
-        half = STYLE_POINTS // 2
-        turned = points[half:] * points.new_tensor([-1, 1])
-        parts += [sample(maps, points[:half], gains), sample(flipped, turned, gains)]
-    return Samples(torch.cat([part.columns for part in parts]), torch.cat([part.colors for part in parts]))
-
-
-def positions(texels, size, device):
-    """Texels [K, 2] (row, column) of a texture of `size` (H, W) as positions [K, 2], (x, y) in [-1, 1]."""
-    height, width = size
-    points = np.stack([(texels[:, 1] + 0.5) / width, (texels[:, 0] + 0.5) / height], axis=1) * 2 - 1
-    return torch.from_numpy(points).float().to(device)
 
 
 def shrink(mask, radius):

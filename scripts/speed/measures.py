@@ -189,8 +189,8 @@ def measure_texture(op, variant, resolution, batch, repeats, device, dtype):
 
     from losses.perceptual import VGGPerceptual, load_perceptual
     from losses.style_transfer import Samples, style_loss
+    from texture.optimise import Problem, optimise_scale
     from texture.rasterize import make_view
-    from texture.refine import Problem, optimise_scale
 
     clock = time.process_time if device == "cpu" else time.perf_counter
     if op.startswith("pairwise"):

@@ -111,7 +111,7 @@ def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, mon
     called = {}
 
     def refine(paths, out, schedule, device):
-        called.update(out=out, image=paths.image, head=(paths.mesh.name, paths.texture.name, paths.camera),
+        called.update(out=out, image=paths.images[0], head=(paths.mesh.name, paths.texture.name, paths.cameras),
                       parser=paths.parser, rounds=schedule.rounds)  # fmt: skip
 
     monkeypatch.setattr(texture, "refine_texture", refine)
@@ -121,7 +121,7 @@ def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, mon
     monkeypatch.setattr(texture_case, "check_mesh", lambda *paths: None)
     assert run(*options, "--mesh", "head.obj", "--texture", "skin.png", "--rounds", 2).exit_code == 0
     assert called["image"] == tmp_path / "out" / "face" / "composite.png" and called["image"].is_file()
-    assert called["head"] == ("head.obj", "skin.png", None) and called["rounds"] == 2
+    assert called["head"] == ("head.obj", "skin.png", ()) and called["rounds"] == 2
     assert called["out"] == tmp_path / "out" / "texture" and called["parser"].parent == tiny_bundle
 
     called.clear()

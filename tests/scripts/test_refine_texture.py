@@ -1,6 +1,7 @@
 """The command end to end on a small mesh, and its one-line errors."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,3 +208,55 @@ def test_camera_of_another_picture_is_refused(files, tmp_path):
 def test_no_face_is_said_with_the_picture(files, tmp_path):
     result = call({k: v for k, v in files.items() if k != "mask"}, tmp_path / "out")
     assert result.exit_code == 1 and "photo.png: no face found" in result.output
+
+
+@pytest.fixture(scope="module")
+def side(files, tmp_path_factory):
+    """Options for a second picture of the same head, from the side and darker."""
+    folder = tmp_path_factory.mktemp("side")
+    mesh, camera, texture = make_relief(10), front_camera(96, right=30), smooth_texture(64)
+    Image.fromarray(render_picture(mesh, camera, texture // 2)).save(folder / "side.png")
+    write_camera(folder / "side.json", camera)
+    options = {"image": folder / "side.png", "camera": folder / "side.json", "mask": files["mask"]}
+    return [word for option, path in options.items() for word in (f"--{option}", str(path))]
+
+
+def test_several_pictures_and_a_rerun_that_goes_on(files, side, tmp_path, monkeypatch):
+    write, stages = job.write_state, []
+
+    def stopping(path, state, settings):
+        write(path, state, settings)
+        stages.append(len(state["history"]))
+        raise KeyboardInterrupt
+
+    more = [*side, "--rounds", "2", "--iterations", "1"]
+    monkeypatch.setattr(job, "write_state", stopping)
+    assert call(files, tmp_path, *more).exit_code != 0 and call(files, tmp_path, *more).exit_code != 0
+    monkeypatch.setattr(job, "write_state", write)
+    assert stages == [1, 2]
+    result = call(files, tmp_path, *more)
+    assert result.exit_code == 0 and "starts anew" not in result.output, result.output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [Path(shown["image"]).name for shown in report["pictures"]] == ["photo.png", "side.png"]
+    assert len(report["settings"]["cameras"]) == len(report["settings"]["inputs"]["images"]) == 2
+    assert report["visible_share"] >= max(shown["visible_share"] for shown in report["pictures"]) > 0.5
+    assert call(files, tmp_path / "one").exit_code == 0
+    assert Image.open(tmp_path / "sheet.png").height > Image.open(tmp_path / "one/sheet.png").height
+
+
+def test_counts_that_differ_are_refused(files, side, tmp_path):
+    for option, count in (("camera", 1), ("mask", 1)):
+        at = side.index(f"--{option}")
+        result = call(files, tmp_path / "out", *side[:at], *side[at + 2 :])
+        assert result.exit_code == 1 and f"2 --image, but {count} --{option}; give one for each" in result.output
+        assert len(result.output.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_is_of_no_use_is_named(files, side, tmp_path):
+    camera = front_camera(96)
+    write_camera(tmp_path / "away.json", camera.turned(np.zeros(3), right=180))
+    words = [str(tmp_path / "away.json") if word.endswith("side.json") else word for word in side]
+    result = call(files, tmp_path / "out", *words)
+    assert result.exit_code == 1 and len(result.output.strip().splitlines()) == 1
+    assert "side.png: no texel is seen through this camera" in result.output and "photo.png" not in result.output

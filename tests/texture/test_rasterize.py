@@ -9,7 +9,7 @@ from relief import front_camera, make_relief, smooth_texture
 from scipy.ndimage import map_coordinates
 
 from texture import Mesh, draw, rasterize, read_camera, read_mesh, render, view_of
-from texture.rasterize import draw_texels, picture_of, render_picture
+from texture.rasterize import draw_texels, join, picture_of, render_picture
 
 
 def checker(size=64, squares=8):
@@ -67,6 +67,14 @@ def test_render_is_linear(relief, camera):
     view = view_of(relief, camera)
     a, b = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).unbind(0)
     assert torch.allclose(render(2 * a - b, view), 2 * render(a, view) - render(b, view), atol=1e-5)
+
+
+def test_joined_views_show_what_each_does(relief, camera):
+    views = [view_of(relief, camera), view_of(relief, front_camera(64, right=30))]
+    texture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    both = join(views)
+    assert torch.equal(render(texture, both), torch.cat([render(texture, view) for view in views], 1))
+    assert both.inside.sum() == len(both.position) and join(views[:1]) is views[0]
 
 
 def test_fine_pattern_far_away_turns_grey(relief):

@@ -6,10 +6,11 @@ import torch
 from relief import front_camera, make_relief, smooth_texture
 
 from losses.perceptual import PerceptualNetwork
-from texture import Scene, TextureSchedule, refine
+from texture import Scene, Shot, TextureSchedule, refine
+from texture.optimise import descend
 from texture.pyramid import collapse, laplacian, scales, stages
 from texture.rasterize import render_picture
-from texture.refine import descend, keep_hidden, keep_seen
+from texture.refine import keep_hidden, keep_seen
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def problem():
 def run(problem, network, rounds=2, iterations=6, **options):
     mesh, initial, picture, camera, _ = problem
     torch.manual_seed(0)
-    scene = Scene(mesh, initial, picture, camera)
+    scene = Scene(mesh, initial, [Shot(picture, camera)])
     return refine(scene, network, TextureSchedule(rounds, iterations), **options)
 
 
@@ -41,6 +42,20 @@ def test_result_is_nearer_to_the_truth(problem, network):
     assert 0.2 < result.visible.mean() < 0.9
     assert error[result.visible].mean() < 0.4 * before[result.visible].mean()
     assert error[~result.visible].mean() < before[~result.visible].mean()
+
+
+def test_a_second_darker_picture_shows_the_other_side(problem, network):
+    """And the optimisation, too, compares with it in the first one's light."""
+    mesh, initial, picture, camera, true = problem
+    other = front_camera(96, right=-20)
+    shots = [Shot(picture, camera), Shot(render_picture(mesh, other, true // 2), other)]
+    one, seen = run(problem, network, rounds=1), []
+    both = refine(Scene(mesh, initial, shots), network, TextureSchedule(1, 6), on_step=seen.append)
+    more = both.visible & ~one.visible
+    off = [np.abs(result.texture.astype(float) - true)[more].mean() for result in (one, both)]
+    assert more.sum() > 200 and off[1] < 0.5 * off[0]
+    assert seen[0]["rendering"] < 0.1  # in its own light it would be 0.29
+    assert len(both.turns) == len(both.shares) == 2
 
 
 def test_without_rounds_the_first_guess_is_the_result(problem, network):
@@ -79,7 +94,7 @@ def test_texels_of_no_triangle_stay(network):
     small = type(mesh)(mesh.vertices, mesh.faces, mesh.uv * 0.5 + 0.25)
     initial = smooth_texture(96)
     darker = render_picture(small, camera, initial) // 2
-    result = refine(Scene(small, initial, darker, camera), network, TextureSchedule(1, 2))
+    result = refine(Scene(small, initial, [Shot(darker, camera)]), network, TextureSchedule(1, 2))
     assert np.array_equal(result.texture[:20], initial[:20])
     assert np.array_equal(result.texture[:, -20:], initial[:, -20:])
     assert (result.texture[40:56, 40:56] != initial[40:56, 40:56]).mean() > 0.9
@@ -105,7 +120,7 @@ def test_hidden_by_another_part_is_not_painted(network):
     picture = np.full([96, 96, 3], (20, 40, 220), np.uint8)
     picture[:, 48:] = (200, 150, 120)
     initial = np.full([48, 48, 3], 128, np.uint8)
-    result = refine(Scene(folded, initial, picture, camera), network, TextureSchedule(1, 2))
+    result = refine(Scene(folded, initial, [Shot(picture, camera)]), network, TextureSchedule(1, 2))
     error = np.abs(result.texture.astype(int) - (200, 150, 120))[2:-2, 2:-2]
     assert error.max() < 12
 

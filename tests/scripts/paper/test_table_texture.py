@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from PIL import Image
 from relief import front_camera, make_relief, smooth_texture
 
+import alignment
+from alignment.detect import Face
 from scripts.paper import table_texture
 from texture import skin
 from texture.camera import write_camera
@@ -45,24 +47,28 @@ def call(data, out, *more):
 
 
 def test_every_method_is_measured_once(data, tmp_path, monkeypatch):
+    found = iter([[Face((20.0, 20.0, 76.0, 76.0), None, 1.0)], [], []])  # in one of the three views
+    monkeypatch.setattr(alignment, "detect_faces", lambda picture: next(found))
     result = call(data, tmp_path / "out", "--pictures", tmp_path / "pictures")
     assert result.exit_code == 0, result.output
     numbers = json.loads((tmp_path / "out/texture-cpu.json").read_text())
     assert numbers["schedule"] == {"rounds": 1, "iterations": 2}
     scores = numbers["cases"]["case0"]
-    assert list(scores) == ["initial", "pasted", "rendering L1 alone", "first guess", "refined"]
+    assert list(scores) == ["initial", "pasted", "rendering L1 alone", "first guess", "refined", "3 pictures"]
     assert set(scores["refined"]) == set(table_texture.COLUMNS)
     true = smooth_texture(64).astype(float)
     off = np.abs((true * 0.6 + 40).astype(np.uint8) - true).mean(2)
     assert scores["initial"]["visible"] == pytest.approx(off[:, 4:32].mean())
     assert scores["initial"]["unseen"] == pytest.approx(off[:, 32:].mean())
     assert scores["initial"]["unseen_skin"] == pytest.approx(off[8:, 32:].mean())
+    assert scores["refined"]["faces"] == 1 and scores["initial"]["identity"] > 0
+    assert scores["3 pictures"]["unseen"] < scores["first guess"]["unseen"]
     assert scores["pasted"]["views"] < scores["initial"]["views"]
     assert {p.name for p in (tmp_path / "pictures").iterdir()} == {
-        "case0-first-guess.png", "case0-refined.png", "case0-sheet.png"
+        "case0-first-guess.png", "case0-refined.png", "case0-3-pictures.png", "case0-sheet.png"
     }  # fmt: skip
     table = (tmp_path / "out/texture-cpu.md").read_text()
-    assert table.count("| case0 |") == 5 and f"{scores['refined']['unseen_skin']:.2f}" in table
+    assert table.count("| case0 |") == 6 and f"{scores['refined']['unseen_skin']:.2f}" in table
 
     monkeypatch.setattr(table_texture, "measure", None)
     assert call(data, tmp_path / "out").exit_code == 0 and (tmp_path / "out/texture-cpu.md").read_text() == table
@@ -85,10 +91,12 @@ def test_differences_have_intervals_over_cases():
     def case(gap):
         scores = {"visible": 10.0, "unseen_skin": 20.0, "lpips": 0.5}
         better = {"visible": 10.0 - gap, "unseen_skin": 20.0, "lpips": 0.5}
+        if gap > 1:  # in the first case no face is found
+            scores["identity"], better["identity"] = 0.5, 0.5 - gap / 10
         return {method: scores for method in table_texture.OURS["refined"]} | {
-            "initial": scores, "first guess": better, "refined": scores
+            "initial": scores, "first guess": better, "refined": scores, "3 pictures": scores
         }  # fmt: skip
 
     lines = table_texture.differences({str(gap): case(gap) for gap in (1, 2, 3)})
-    assert lines[4] == "| first guess - initial | -2.00 +- 2.48 | +0.00 +- 0.00 | +0.0000 +- 0.0000 |"
-    assert len(lines) == 4 + 6
+    assert lines[4] == "| first guess - initial | -2.00 +- 2.48 | +0.00 +- 0.00 | +0.0000 +- 0.0000 | -0.250 +- 0.635 |"
+    assert len(lines) == 4 + 7
