@@ -19,8 +19,14 @@ import click
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
     help="Folder with g_real, g_rendering, perceptual and parser.  [default: the embedded demo bundle]",
 )
+@click.option(
+    "--g-rendering",
+    type=click.Path(exists=True, resolve_path=True),
+    metavar="FILE",
+    help="A snapshot of train.py, or its run folder, in place of the folder's g_rendering.",
+)
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(host, port, weights, device):
+def main(host, port, weights, g_rendering, device):
     import importlib.util
 
     if importlib.util.find_spec("gradio") is None:
@@ -28,7 +34,7 @@ def main(host, port, weights, device):
     from page.serving import serve
 
     try:
-        serve(host, port, weights, device, announce=click.echo)
+        serve(host, port, weights, device, g_rendering, announce=click.echo)
     except OSError as error:
         reason = error.strerror or error
         raise click.ClickException(f"{host}:{port}: {reason}; give another --port or --host") from error

@@ -34,7 +34,7 @@ def latent_optimization(
     steps=500,
     lr=0.1,  # Adam's, at its plateau
     noise_weight=1e5,  # lambda_n; None = the noise maps stay the generator's own and only w+ is sought
-    disturbance=0.0044,  # of w+, standard deviation of every component at first, relative to the spread |w - mean|
+    disturbance=0.05,  # of w+, standard deviation of every component at first, relative to the spread |w - mean|
     start=None,  # w+ to begin with, [N or 1, num_ws, w_dim]; None = the mean latent
     space="w+",  # or "w" = one latent for all layers
     distance=None,  # what is minimised in place of LPIPS: pictures [N, 3, R, R] -> [N]

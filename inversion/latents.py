@@ -20,7 +20,7 @@ def load_w_plus(path, G):
     Raises ValueError, naming the file, when it is missing or damaged, is not finite, or does not fit G.
     """
     try:
-        w_plus = _array(path) if Path(path).suffix in (".npy", ".npz") else _tensor(path)
+        w_plus = _array(path) if Path(path).suffix.lower() in (".npy", ".npz") else _tensor(path)
     except WeightsError as error:
         raise ValueError(str(error)) from error
     if w_plus is None:

@@ -12,7 +12,7 @@ import copy
 
 import torch
 
-from .common import Inversion, check_target, lpips_to, starting_latents
+from .common import Inversion, check_target, constant_shapes, lpips_to, starting_latents
 from .compiled import uncompiled
 from .latent_optimization import latent_optimization
 
@@ -47,18 +47,19 @@ def pivotal_tuning(
         optimizer = torch.optim.Adam(parameters, lr=lr)
         distance = lpips_to(perceptual, x)
         history = []
-        for step in range(steps):
-            image = tuned.synthesis(pivot, noise_mode="const")
-            lpips = distance(image)  # [1]
-            pixels = (image - x).square().mean([1, 2, 3])
-            history.append({"lpips": lpips.item(), "pixels": pixels.item()})
-            if on_step is not None:
-                on_step(step, lpips.detach())
-            if lpips.item() <= stop:
-                break
-            optimizer.zero_grad(set_to_none=True)
-            (lpips + pixel_weight * pixels).sum().backward()
-            optimizer.step()
+        with constant_shapes():
+            for step in range(steps):
+                image = tuned.synthesis(pivot, noise_mode="const")
+                lpips = distance(image)  # [1]
+                pixels = (image - x).square().mean([1, 2, 3])
+                history.append({"lpips": lpips.item(), "pixels": pixels.item()})
+                if on_step is not None:
+                    on_step(step, lpips.detach())
+                if lpips.item() <= stop:
+                    break
+                optimizer.zero_grad(set_to_none=True)
+                (lpips + pixel_weight * pixels).sum().backward()
+                optimizer.step()
         tuned.requires_grad_(False)
         with torch.no_grad():
             images.append(tuned.synthesis(pivot, noise_mode="const"))

@@ -133,7 +133,7 @@ class Sequence(Separate):
         from inversion.common import starting_latents
 
         if not any(face.index in self.latents for face in found):
-            return self.start, self.schedule
+            return super().begin(found)[0], self.schedule
         fresh = starting_latents(self.generator, 1, self.start if self.start is None else self.start[:1])
         start = torch.cat([self.latents.get(face.index, fresh) for face in found])
         return start, self.following if all(face.index in self.latents for face in found) else self.schedule

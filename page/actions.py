@@ -22,11 +22,12 @@ QUIET = 0.8  # seconds without a move of a slider before the result is judged
 
 
 class Actions:
-    """weights, device: of app.py. quick and slow: Workers; what is found and finished does not wait for inversions."""
+    """weights, device, g_rendering: of app.py. quick and slow: Workers; what is found and finished does not wait for
+    inversions."""
 
-    def __init__(self, sessions, quick, slow, weights, device):
+    def __init__(self, sessions, quick, slow, weights, device, g_rendering=None):
         self.sessions, self.quick, self.slow = sessions, quick, slow
-        self.settings = {"weights": weights, "device": device}
+        self.settings = {"weights": weights, "device": device, "g_rendering": g_rendering}
         self.turns = Turns()
 
     def session(self, request):

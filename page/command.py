@@ -20,6 +20,7 @@ class Job:
     finish: tuple = ()  # ((setting, value), ...) that are not the preset's
     per_face: tuple = ()  # ((index, setting, value), ...), sorted
     weights: str | None = None
+    g_rendering: str | None = None
     device: str = "auto"
 
 
@@ -47,6 +48,8 @@ def command_line(job):
     words = ["python", "project.py", *job.inputs, "-o", "out"]
     if job.weights is not None:
         words += ["--weights", job.weights]
+    if job.g_rendering is not None:
+        words += ["--g-rendering", job.g_rendering]
     if job.device != "auto":
         words += ["--device", job.device]
     if job.sequence:

@@ -47,9 +47,9 @@ class Guard:
         await self.app(scope, receive, with_headers)
 
 
-def serve(host, port, weights, device, announce=print):
-    """Serve the page until the process is ended. weights: folder or None; announce: called with lines for the user.
-    Raises OSError where that address cannot be served on."""
+def serve(host, port, weights, device, g_rendering=None, announce=print):
+    """Serve the page until the process is ended. weights: folder or None; g_rendering: file or None in place of the
+    folder's; announce: called with lines for the user. Raises OSError where that address cannot be served on."""
     from .sessions import Sessions
 
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
@@ -75,10 +75,10 @@ def serve(host, port, weights, device, announce=print):
     from .layout import HEAD, STYLE, THEME, page
     from .workers import Worker
 
-    quick, slow = Worker(weights, device), Worker(weights, device)
+    quick, slow = (Worker(weights, device, g_rendering) for _ in range(2))
     for worker in (quick, slow):
         atexit.register(worker.close)
-    actions = Actions(sessions, quick, slow, weights, device)
+    actions = Actions(sessions, quick, slow, weights, device, g_rendering)
     local = host in ("127.0.0.1", "localhost", "::1")
     hosts = {"127.0.0.1", "localhost", "[::1]"} if local else None
     blocks = page(actions).queue(default_concurrency_limit=None)

@@ -53,7 +53,7 @@ class Item:
         return tuple(output_names(self.names))
 
     def job(self, settings):
-        """The Job of the picture as it is set now, but for the finish. settings: weights and device."""
+        """The Job of the picture as it is set now, but for the finish. settings: weights, device and g_rendering."""
         everything = self.sequence or self.hand is not None or len(self.wanted) == len(self.faces)
         return Job(
             folder=str(self.folder),

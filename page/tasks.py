@@ -24,8 +24,8 @@ MOST_KEPT = 3  # faces whose layers are kept in memory: some 50 MB each in a pic
 class Networks:
     """The Bundle of a process, loaded when it is first needed, and what of the last pictures is kept in memory."""
 
-    def __init__(self, weights, device):
-        self.weights, self.device = weights, device
+    def __init__(self, weights, device, g_rendering=None):
+        self.weights, self.device, self.g_rendering = weights, device, g_rendering
         self.opened = {}  # folder -> Opened, the latest last
 
     @cached_property
@@ -33,7 +33,7 @@ class Networks:
         from machine.device import pick_device
         from pipeline import load_bundle
 
-        return load_bundle(self.weights, str(pick_device(self.device)))
+        return load_bundle(self.weights, str(pick_device(self.device)), self.g_rendering)
 
 
 def warm(networks, emit):

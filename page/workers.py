@@ -13,10 +13,10 @@ class Cancelled(Exception):
 
 
 class Worker:
-    """weights, device: as the options of app.py; the process loads the networks when it starts."""
+    """weights, device, g_rendering: as the options of app.py; the process loads the networks when it starts."""
 
-    def __init__(self, weights, device):
-        self.settings = weights, device
+    def __init__(self, weights, device, g_rendering=None):
+        self.settings = weights, device, g_rendering
         self.one_at_a_time = threading.Lock()
         self.context = multiprocessing.get_context("spawn")
         self.process, self.closed = None, False
@@ -73,7 +73,7 @@ class Worker:
             self.process.join(5)
 
 
-def serve(connection, stops, weights, device):
+def serve(connection, stops, weights, device, g_rendering):
     """The process: tasks in, events and results out, until the other end is gone. stops: what comes there ends the
     task."""
     import signal
@@ -93,7 +93,7 @@ def serve(connection, stops, weights, device):
             raise Cancelled
         connection.send(("event", *event))
 
-    networks = tasks.Networks(weights, device)
+    networks = tasks.Networks(weights, device, g_rendering)
     while True:
         try:
             task, arguments = connection.recv()

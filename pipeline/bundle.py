@@ -55,5 +55,9 @@ def load_bundle(folder=None, device="cpu", g_rendering=None):
             f"{files['g_rendering']}: g_rendering draws {rendering.img_resolution} pixels from w of {rendering.w_dim}, "
             f"g_real {real.img_resolution} from {real.w_dim}; they must share a latent space: fine-tune this g_real"
         )
+    shapes = [{name: t.shape for name, t in G.synthesis.state_dict().items()} for G in (real, rendering)]
+    if shapes[0] != shapes[1]:
+        what = "g_rendering has other layers or feature maps than g_real"
+        raise weights.WeightsError(f"{files['g_rendering']}: {what}; it must be this g_real, fine-tuned")
     networks = {k: n.to(device, memory_format=torch.channels_last) for k, n in networks.items()}
     return Bundle(**networks, device=device, files=files, limits=load_calibration(folder))

@@ -39,15 +39,15 @@ class Inverted:
 class Projector:
     """The whole of Fig. 2(b) as one object (see pipeline/__init__.py).
 
-    weights: folder as for `--weights`. preset, steps, blend: as the options of the command. A picture is a path, an
-    alignment.Picture, a NumPy array (uint8 or uint16, [H, W] or [H, W, C]) or a PIL image.
+    weights: folder as for `--weights`. preset, steps, g_rendering, blend: as the options of the command. A picture is a
+    path, an alignment.Picture, a NumPy array (uint8 or uint16, [H, W] or [H, W, C]) or a PIL image.
     """
 
-    def __init__(self, weights=None, device="auto", preset=DEFAULT, steps=None, **finish):
+    def __init__(self, weights=None, device="auto", preset=DEFAULT, steps=None, g_rendering=None, **finish):
         from machine.device import pick_device
 
         preset = chosen(preset, steps)
-        self.bundle = load_bundle(weights, pick_device(device))
+        self.bundle = load_bundle(weights, pick_device(device), g_rendering)
         self.schedule = preset.schedule
         self.settings = replace(preset.finish, **finish)
 

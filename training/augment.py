@@ -119,6 +119,8 @@ class AugmentPipe(nn.Module):
         self.xint_max, self.scale_std, self.rotate_max, self.aniso_std = xint_max, scale_std, rotate_max, aniso_std
         self.xfrac_std, self.brightness_std, self.contrast_std = xfrac_std, brightness_std, contrast_std
         self.hue_max, self.saturation_std = hue_max, saturation_std
+        if len(imgfilter_bands) != len(BAND_POWER):
+            raise ValueError(f"imgfilter_bands are {len(BAND_POWER)} multipliers, got {len(imgfilter_bands)}")
         self.imgfilter_bands, self.imgfilter_std = imgfilter_bands, imgfilter_std
         self.noise_std, self.cutout_size = noise_std, cutout_size
 

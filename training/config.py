@@ -161,7 +161,7 @@ def contradictions(config):
     if c.augment in ("filter", "bgcf", "bgcfn", "bgcfnc") and c.ada_target is not None and c.resolution < 32:
         found.append(f"augment = {c.augment} filters, which needs a resolution of 32 or more, got {c.resolution}")
     if c.g_real:
-        for key in ("init", "warm_start_kimg", "reconstruction_weight"):
+        for key in ("warm_start_kimg", "reconstruction_weight"):
             if getattr(c, key):
                 found.append(f"{key} = {getattr(c, key)} is for plain training; leave out {key} or g_real")
     elif c.discriminator:

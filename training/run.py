@@ -105,6 +105,10 @@ def division(config, D, world_size=None):
         raise ValueError(
             f"batch = {c.batch}: D compares pictures in groups of {group}, {divided}; make that a multiple of {group}"
         )
+    if c.w_plus and n < c.batch and n % 2:
+        raise ValueError(
+            f"batch = {c.batch}: half of the latents of each portion come from w_plus, {divided}; make that even"
+        )
     if c.pl_weight and n < c.batch and n % c.pl_batch_shrink:
         raise ValueError(
             f"batch = {c.batch}: path length takes one picture of pl_batch_shrink = {c.pl_batch_shrink}, {divided}; "

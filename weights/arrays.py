@@ -21,7 +21,7 @@ def read_arrays(path, *names):
     check_regular(path, "give an existing file")
     try:
         size = Path(path).stat().st_size
-        if Path(path).suffix != ".npz":
+        if Path(path).suffix.lower() != ".npz":
             with open(path, "rb") as file:
                 return {"": _read(file, size)}
         with zipfile.ZipFile(path) as archive:

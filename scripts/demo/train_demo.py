@@ -63,11 +63,13 @@ def recipe(sizes):
 @click.option("--size", default=256, show_default=True, type=click.Choice([64, 128, 256]), help="Of the generators.")
 @click.option("--batch", type=click.IntRange(4), help="Pictures a step.  [default: 64 on a GPU, 8 on the CPU]")
 def main(data, minutes, device, out, parts, size, batch):
+    from stylegan2.precision import bfloat16_share
     from training.dataset import DatasetError
     from training.stopping import Stopped
 
     sizes = [side for side in (64, 128, 256) if side <= size]
-    settings = SETTINGS | {"batch": batch or (64 if device == "cuda" else 8), "cpu_bfloat16": device == "cpu"}
+    settings = SETTINGS | {"batch": batch or (64 if device == "cuda" else 8)}
+    settings["cpu_bfloat16"] = device == "cpu" and bfloat16_share() < 1
     try:
         left = make(data, out, parts, minutes * 60, device, sizes, settings)
     except Stopped as stop:

@@ -67,6 +67,7 @@ def inversions(bundle, portraits, steps, out, facts):
             channel_weights.fill_(channel_weights.mean())
     choices = {
         "as the paper preset": {},
+        "disturbance of w+ 0.0044": {"disturbance": 0.0044},
         "learning rate 0.05": {"lr": 0.05},
         "learning rate 0.2": {"lr": 0.2},
         "noise maps left alone": {"noise_weight": None},

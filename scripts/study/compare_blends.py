@@ -20,9 +20,10 @@ import click
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--preset", default="fast", type=click.Choice(["paper", "fast", "best"]), show_default=True)
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]))
-def main(inputs, out, folder, preset, device):
+def main(inputs, out, folder, g_rendering, preset, device):
     from tqdm import tqdm
 
     import weights
@@ -38,7 +39,7 @@ def main(inputs, out, folder, preset, device):
     from weights.files import written_atomically
 
     device = pick_device(device)
-    bundle, name_of_preset, preset = load_bundle(folder, device), preset, PRESETS[preset]
+    bundle, name_of_preset, preset = load_bundle(folder, device, g_rendering), preset, PRESETS[preset]
     rows, sheet = [], []
     pictures = find_pictures(inputs, out)
     bar = tqdm(total=len(pictures) * preset.schedule.length, unit="step")

@@ -25,11 +25,12 @@ COLUMNS = ("steps", "seconds a portrait", "share of paper's time", "LPIPS", "to 
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--steps", multiple=True, type=int, default=STEPS, show_default=True)
 @click.option("--rates", multiple=True, type=float, default=RATES, show_default=True)
 @click.option("--count", default=8, show_default=True, type=click.IntRange(1, 8), help="Portraits.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(data, out, folder, steps, rates, count, device):
+def main(data, out, folder, g_rendering, steps, rates, count, device):
     import numpy as np
     import torch
     from tqdm import tqdm
@@ -46,7 +47,7 @@ def main(data, out, folder, steps, rates, count, device):
     from pipeline import load_bundle
     from pipeline.presets import PRESETS
 
-    bundle = load_bundle(folder, pick_device(device))
+    bundle = load_bundle(folder, pick_device(device), g_rendering)
     size = bundle.g_rendering.img_resolution
     names = stems(data / "matched")[1::24][:count]
 

@@ -20,11 +20,12 @@ COLUMNS = ("change of the input", "change of the result", "excess", "LPIPS (inve
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FRAMES...")
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--blend", default="harmonized", type=click.Choice(["harmonized", "paper", "poisson"]))
 @click.option("--preset", default="fast", type=click.Choice(["paper", "fast", "best"]), show_default=True)
 @click.option("--steps", type=click.IntRange(1))
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(inputs, out, folder, blend, preset, steps, device):
+def main(inputs, out, folder, g_rendering, blend, preset, steps, device):
     from compare.intervals import number
     from compare.tables import write_table
     from jobs.folder import Options, check_writable, run
@@ -34,7 +35,7 @@ def main(inputs, out, folder, blend, preset, steps, device):
     from pipeline import load_bundle
     from pipeline.presets import chosen
 
-    bundle, settings = load_bundle(folder, pick_device(device)), chosen(preset, steps)
+    bundle, settings = load_bundle(folder, pick_device(device), g_rendering), chosen(preset, steps)
     settings = replace(settings, finish=replace(settings.finish, blend=blend))
     pictures = natural_order(find_pictures(inputs, out))
     reports = {}

@@ -93,9 +93,10 @@ THINGS = ("sunglasses", "glasses", "hat", "hand", "bar", "surgical mask", "jewel
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--count", default=FEWEST, show_default=True, type=click.IntRange(1), help="Pictures.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(inputs, out, folder, count, device):
+def main(inputs, out, folder, g_rendering, count, device):
     from tqdm import tqdm
 
     import weights
@@ -111,7 +112,7 @@ def main(inputs, out, folder, count, device):
     from pipeline.presets import DEFAULT
     from pipeline.results import neighbourhood
 
-    bundle, preset = load_bundle(folder, pick_device(device)), PRESETS[DEFAULT]
+    bundle, preset = load_bundle(folder, pick_device(device), g_rendering), PRESETS[DEFAULT]
     used = {name: weights.sha256(file) for name, file in bundle.files.items()}
     pictures = find_pictures(inputs, out)
     over, around, sheet, values = {}, {}, [], {}

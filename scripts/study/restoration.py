@@ -191,9 +191,10 @@ def inversions(folder, schedule, portraits, bundle, used, bar):
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--weights", "folder", type=click.Path(exists=True, file_okay=False), help="[default: embedded bundle]")
+@click.option("--g-rendering", type=click.Path(path_type=Path), metavar="FILE", help="As for project.py.")
 @click.option("--count", default=12, show_default=True, type=click.IntRange(1, 23), help="Identities.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cuda", "cpu", "mps"]), show_default=True)
-def main(data, out, folder, count, device):
+def main(data, out, folder, g_rendering, count, device):
     from tqdm import tqdm
 
     import weights
@@ -209,7 +210,7 @@ def main(data, out, folder, count, device):
     from pipeline import PRESETS, load_bundle
     from postprocess.masks import inner_face
 
-    bundle = load_bundle(folder, pick_device(device))
+    bundle = load_bundle(folder, pick_device(device), g_rendering)
     portraits = between_the_evaluated(data, bundle.g_real.img_resolution, count)
     inner = inner_face(portraits.labels)
     used = {role: weights.sha256(path) for role, path in bundle.files.items()}

@@ -15,6 +15,7 @@ from .safe_pickle import CheckpointError, PersistentObject, load_pickle, state_d
 
 CLASSES = {"G": Generator, "G_ema": Generator, "D": Discriminator}
 TRAINING_ONLY = {"freeze_layers", "fused_modconv_default", "fp16_channels_last"}  # they change no weight and no picture
+OF_STYLEGAN3 = {"num_fp16_res": 4, "conv_clamp": 256}  # what that code base has where its file does not say
 # arguments of single layers that the networks work out themselves: no checkpoint gives them
 MADE_HERE = {"in_channels", "out_channels", "resolution", "is_last", "use_half", "num_ws"}
 
@@ -88,7 +89,7 @@ def constructor_arguments(name, saved):
             arguments[key] = value
         elif name != "D" and key in SYNTHESIS:  # beside mapping_kwargs: the StyleGAN3 code base
             _check({key: value}, SYNTHESIS, "")
-            arguments["synthesis_kwargs"] = arguments.get("synthesis_kwargs", {}) | {key: value}
+            arguments["synthesis_kwargs"] = OF_STYLEGAN3 | arguments.get("synthesis_kwargs", {}) | {key: value}
         else:
             raise ValueError(f"unknown argument {str(key)[:40]}")
     return arguments

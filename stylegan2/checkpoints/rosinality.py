@@ -219,6 +219,10 @@ def not_held(generator):
         return f"it has {generator.c_dim} labels and {generator.img_channels} channels, not 0 and 3"
     if any(block.architecture != "skip" for block in generator.synthesis.blocks()):
         return "its architecture is not skip"
+    if generator.z_dim != generator.w_dim:
+        return f"z has {generator.z_dim} dimensions and w {generator.w_dim}"
+    if not hasattr(generator.mapping, "w_avg"):
+        return "it keeps no mean of w"
     if mapping.get("layer_features") not in (None, generator.w_dim):
         return "the layers of its mapping network are not as wide as w"
     usual = {"activation": "lrelu", "kernel_size": 3, "use_noise": True, "lr_multiplier": 0.01}

@@ -1,8 +1,6 @@
 """Pickles of the official StyleGAN2-ADA release as data: networks saved together with their source code, which is
 dropped unread. What else a pickle may hold: weights/pickles.py."""
 
-import pickle
-
 import torch
 
 from weights import WeightsError, torch_files
@@ -13,13 +11,14 @@ MAX_MODULES = 10_000
 
 
 class PersistentObject:
-    """Stand-in for an object saved together with its source: class name and attributes, the source is dropped."""
+    """Stand-in for an object saved together with its source: class name and attributes, the source is dropped. Without
+    attributes it is read, and cannot be built: it may stand beside what is wanted."""
 
     def __init__(self, meta):
-        if not isinstance(meta, dict) or not isinstance(meta.get("state"), dict):
-            raise pickle.UnpicklingError("a persistent object without a state")
-        name = meta.get("class_name")
-        self.class_name, self.state = name if isinstance(name, str) else "", meta["state"]
+        meta = meta if isinstance(meta, dict) else {}
+        name, state = meta.get("class_name"), meta.get("state")
+        self.class_name = name if isinstance(name, str) else ""
+        self.state = state if isinstance(state, dict) else {}
 
 
 KNOWN = {

@@ -87,7 +87,7 @@ def generator(request):
     """Of w_dim 128, with 8 or 10 rows, and noise that shows."""
     torch.manual_seed(5)
     small = {"channel_base": 256, "channel_max": 16}
-    network = Generator(16, 0, 128, request.param, 3, {"num_layers": 2}, small).eval().requires_grad_(False)
+    network = Generator(128, 0, 128, request.param, 3, {"num_layers": 2}, small).eval().requires_grad_(False)
     network.mapping.w_avg.copy_(torch.randn(128))
     for name, parameter in network.named_parameters():
         if name.endswith("noise_strength"):
@@ -153,7 +153,7 @@ def test_every_shape_of_the_mean_latent(tmp_path, small_decoder, shape, half):
 def small_decoder():
     torch.manual_seed(5)
     small = {"channel_base": 128, "channel_max": 8}
-    return Generator(16, 0, 128, 32, 3, {"num_layers": 2}, small).eval().requires_grad_(False)
+    return Generator(128, 0, 128, 32, 3, {"num_layers": 2}, small).eval().requires_grad_(False)
 
 
 def test_options_decide(tmp_path, small_decoder):
@@ -179,7 +179,7 @@ def test_bare_file_without_mean_latent(tmp_path, small_decoder):
     path = checkpoint(tmp_path / "full.pt", small_encoder(small_decoder), small_decoder)
     torch.save(torch.load(path, weights_only=True)["state_dict"], tmp_path / "bare.pt")
     encoder, decoder = load_encoder(tmp_path / "bare.pt", "psp")
-    z = torch.randn(4000, 16, generator=torch.Generator().manual_seed(5))
+    z = torch.randn(4000, 128, generator=torch.Generator().manual_seed(5))
     w = decoder.mapping(z)[:, 0]
     assert (encoder.latent_avg[3] - w.mean(0)).norm() < 0.05 * w.norm(dim=1).mean()
 

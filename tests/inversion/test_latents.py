@@ -22,6 +22,7 @@ def test_what_projectors_write(tmp_path):
     np.save(tmp_path / "w.npy", np.asfortranarray(W))
     torch.save(torch.from_numpy(W).requires_grad_(), tmp_path / "0.pt")  # PTI's pivot
     torch.save({"w": torch.from_numpy(W)}, tmp_path / "in_a_dict.pt")
+    (tmp_path / "w.npy").rename(tmp_path / "LATENTS.NPY")
     for path in sorted(tmp_path.iterdir()):
         found = load_w_plus(path, G)
         assert torch.equal(found, torch.from_numpy(W)) and found.dtype == torch.float32 and not found.requires_grad

@@ -27,6 +27,16 @@ def test_reconstruction_improves_and_says_so(invert, small_generator, perceptual
 
 
 @pytest.mark.parametrize("invert", METHODS)
+def test_cudnn_looks_for_its_fastest_algorithm_in_every_step_and_not_afterwards(
+    invert, small_generator, perceptual, target
+):
+    seen = []
+    note = lambda *step: seen.append(torch.backends.cudnn.benchmark)  # noqa: E731
+    invert(small_generator, target, perceptual, steps=2, on_step=note, **FAST[invert])
+    assert seen and all(seen) and not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize("invert", METHODS)
 def test_portraits_do_not_influence_each_other(invert, small_generator, perceptual, target):
     together = invert(small_generator, target, perceptual, steps=6, **FAST[invert])
     alone = invert(small_generator, target[1:], perceptual, steps=6, **FAST[invert])

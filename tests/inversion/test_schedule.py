@@ -19,7 +19,7 @@ def test_tuning_follows_eq_4_and_comes_closer(small_generator, perceptual, targe
     schedule = Schedule(5, tuning=Tuning(20, lr=3e-3))
     result = invert(small_generator, target, perceptual, schedule, on_step=lambda step, lpips: steps.append(step))
     assert len(steps) == 5 + 2 * 20 and len(result.history) == 25  # portraits are tuned one after the other
-    alone = latent_optimization(small_generator, target, perceptual, steps=5)
+    alone = latent_optimization(small_generator, target, perceptual, steps=5, disturbance=schedule.disturbance)
     assert torch.equal(result.w_plus, alone.w_plus)
     before, after = (perceptual(image, target) for image in (alone.image, result.image))
     assert (after < 0.8 * before).all()
@@ -27,6 +27,6 @@ def test_tuning_follows_eq_4_and_comes_closer(small_generator, perceptual, targe
 
 
 def test_without_tuning_it_is_eq_4(small_generator, perceptual, target):
-    result = invert(small_generator, target, perceptual, Schedule(3))
+    result = invert(small_generator, target, perceptual, Schedule(3, disturbance=0.05))
     assert result.generators is None
     assert torch.equal(result.image, latent_optimization(small_generator, target, perceptual, steps=3).image)

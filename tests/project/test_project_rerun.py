@@ -34,6 +34,9 @@ def test_rerun_does_only_what_is_missing(face, tiny_bundle, tmp_path, monkeypatc
     assert {k: v for k, v in files_of(out).items() if k.name != "report.json" and len(k.parts) > 1} == {
         k: v for k, v in before.items() if k.name != "report.json"
     }
+    (out / "b" / "composite.png").unlink()
+    assert run(*options).exit_code == 0 and len(done) == 2 and (out / "b" / "composite.png").is_file()
+    done.pop()
     Image.open(face).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "b.png")
     assert run(*options).exit_code == 0 and len(done) == 2  # another picture under the same name
     assert run(*options, "--blend", "paper").exit_code == 0 and len(done) == 4  # other settings
@@ -98,6 +101,10 @@ def test_init_starts_where_another_run_ended(face, tiny_bundle, tmp_path):
     assert run(*options, "-o", tmp_path / "b", "--init", latent).exit_code == 0
     a, b = (np.load(tmp_path / name / "face" / "face0_w_plus.npz")["w_plus"] for name in "ab")
     np.testing.assert_allclose(a, b, atol=1e-3)  # one step at a learning rate that starts from 0
+    np.savez(tmp_path / "two.npz", w_plus=np.repeat(a, 2, 0))
+    for more in ((), ("--sequence",)):
+        result = run(*options, *more, "-o", tmp_path / "d", "--init", tmp_path / "two.npz")
+        assert result.exit_code == 2 and "--init holds 2 latents, the picture 1 faces" in result.output
     np.savez(tmp_path / "wrong.npz", w_plus=np.zeros((1, 3, 3), np.float32))
     result = run(*options, "-o", tmp_path / "c", "--init", tmp_path / "wrong.npz")
     assert result.exit_code == 2 and "wrong.npz: holds w+ of shape [1, 3, 3]" in result.output

@@ -52,6 +52,8 @@ def test_arguments_go_where_they_belong(written, small_generator):
     read = checkpoints.load_generator(path)
     assert read.synthesis.b32.conv1.conv_clamp == 0.05 and read.synthesis.b32.use_half
     assert not read.synthesis.b16.use_half
+    silent = checkpoints.load_generator(written({"G_ema": official.Saved(small_generator, outside | WIDTHS)}))
+    assert silent.synthesis.b32.conv1.conv_clamp == 256 and silent.synthesis.b4.use_half  # that code base's defaults
     for where in ({"magnitude_ema_beta": 0.99}, {"mapping_kwargs": {"num_layers": 2, "normalize": False}},
                   {"synthesis_kwargs": WIDTHS | {"demodulate": False}}):  # fmt: skip
         with pytest.raises(WeightsError, match="unknown argument"):
@@ -62,6 +64,8 @@ def test_a_discriminator_that_cannot_be_rebuilt_keeps_no_generator_from_being_re
     broken = official.Saved(Discriminator(0, 32, 3, **WIDTHS), {"surprise": 1}, "Discriminator")
     path = written({"G_ema": written.saved(), "D": broken})
     assert list(checkpoints.load(path)) == ["G_ema"]
+    broken.meta["state"] = None
+    assert list(checkpoints.load(written({"G_ema": written.saved(), "D": broken}, "bare.pkl"))) == ["G_ema"]
     assert checkpoints.load_generator(path).img_resolution == 32
     with pytest.raises(WeightsError, match="its D cannot be rebuilt .unknown argument surprise"):
         checkpoints.load_discriminator(path)
@@ -179,6 +183,8 @@ def test_rosinality_discriminator(tmp_path, state):
         ({"synthesis_kwargs": WIDTHS | {"resample_filter": [1, 2, 1]}}, "resample_filter"),
         ({"synthesis_kwargs": WIDTHS | {"conv_clamp": 0.5}}, "conv_clamp"),
         ({"c_dim": 2}, "2 labels"),
+        ({"z_dim": 8}, "z has 8 dimensions and w 16"),
+        ({"mapping_kwargs": {"num_layers": 2, "w_avg_beta": None}}, "no mean of w"),
     ],
 )
 def test_rosinality_refuses_to_write_what_it_cannot_hold(tmp_path, small_generator, change, said):

@@ -37,6 +37,12 @@ def test_golden_noise(case):
     assert out.std().item() == pytest.approx(facts["measured_std"], rel=5e-3)
 
 
+@pytest.mark.parametrize("bands", [(1, 1, 1), (1, 1, 1, 1, 1)])
+def test_every_band_has_a_multiplier(bands):
+    with pytest.raises(ValueError, match="imgfilter_bands are 4 multipliers"):
+        AugmentPipe(imgfilter=1, imgfilter_bands=bands)
+
+
 def test_noise_is_half_normal_from_picture_to_picture():
     facts = FNC["noise"]["undebugged"]
     std = AugmentPipe(noise=1)(torch.zeros(4000, 3, 8, 8)).std(dim=(1, 2, 3))

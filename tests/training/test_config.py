@@ -52,6 +52,11 @@ def test_config_file(tmp_path):
         assert len(str(caught.value).splitlines()) == 1
 
 
+def test_fine_tuning_may_start_from_another_checkpoint(tmp_path):
+    (tmp_path / "x.yaml").write_text("data: x\ng_real: y\ninit: z")
+    assert load_config(tmp_path / "x.yaml").init == "z"
+
+
 def test_all_configs_load():
     configs = sorted((ROOT / "configs").glob("*.yaml"))
     assert configs

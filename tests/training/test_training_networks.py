@@ -11,7 +11,7 @@ from stylegan2 import Discriminator, Generator, checkpoints, precision
 from training.config import TrainingConfig
 from training.estimate import estimate
 from training.networks import build_networks
-from training.run import Run
+from training.run import Run, division
 
 WIDTHS = {"channel_base": 128, "channel_max": 8}
 SIZES = dict(resolution=16, z_dim=8, w_dim=8, mapping_layers=1, batch=4, sketch_weight=0, color_weight=0)
@@ -86,6 +86,18 @@ def test_a_file_in_rosinalitys_layout_is_estimated_or_refused_clearly(file, tmp_
     done = CliRunner().invoke(command.main, [*arguments, "--set", f"discriminator={file}"])
     assert done.exit_code == 0 and "GiB of GPU memory" in done.output
     assert estimate(config_of(file), 1)["parameters"]["G"] > 0
+
+
+def test_portions_of_which_no_half_is_known_are_refused(file):
+    """Half of each portion comes from w_plus: of three pictures or of one, that would be another share."""
+    _, D, _ = build_networks(config_of(file))
+    D.b4.mbstd.group_size = 1
+    known = config_of(file, batch=12, w_plus="known.npz", pl_weight=0)
+    for n in (1, 3):
+        with pytest.raises(ValueError, match="half of the latents of each portion come from w_plus.* make that even"):
+            division(dataclasses.replace(known, batch_gpu=n), D)
+    assert division(dataclasses.replace(known, batch_gpu=2), D) == (6, 2)
+    assert division(dataclasses.replace(known, batch_gpu=3, w_plus=None), D) == (4, 3)
 
 
 def test_a_grey_generator_is_refused_in_a_line(file):

@@ -70,6 +70,16 @@ def test_an_absent_file_says_names_folder_and_remedy(tmp_path):
         roles.find(tmp_path, "parser")
 
 
+def test_a_g_rendering_of_other_widths_is_refused_before_anything_is_done(tiny_bundle, tmp_path):
+    from pipeline import load_bundle
+    from stylegan2 import Generator, checkpoints
+
+    narrow = Generator(16, 0, 16, 32, 3, {"num_layers": 2}, {"channel_base": 256, "channel_max": 8})
+    checkpoints.save(tmp_path / "narrow.safetensors", {"G_ema": narrow})
+    with pytest.raises(WeightsError, match="narrow.safetensors: g_rendering has other layers or feature maps"):
+        load_bundle(tiny_bundle, g_rendering=tmp_path / "narrow.safetensors")
+
+
 def test_a_folder_of_public_files_loads(tmp_path, small_generator):
     """What download_weights.py leaves, and a snapshot beside it, become networks."""
     import torchvision
