@@ -32,15 +32,15 @@ def save(path, networks, card=None, half=False):
 def load(path, device="cpu"):
     """What is in a checkpoint: {"G" | "G_ema" | "D": network}, in eval mode, float32, without gradients.
 
-    A discriminator that cannot be rebuilt is left out (`load_discriminator` says why). Raises weights.WeightsError,
-    naming the file, for anything else that does not fit.
+    What cannot be rebuilt beside the wanted generator is left out: D (`load_discriminator` says why), and G where there
+    is a G_ema. Raises weights.WeightsError, naming the file, for anything else that does not fit.
     """
-    networks = {}
-    for name, build in _read(path).items():
+    networks, found = {}, _read(path)
+    for name, build in found.items():
         try:
             networks[name] = build().to(device)
         except CheckpointError:
-            if name != "D":
+            if name == "G_ema" or name == "G" and "G_ema" not in found:
                 raise
     if not networks:
         raise CheckpointError(f"{path}: holds no network that can be rebuilt; {REMEDY}")

@@ -34,9 +34,9 @@ def test_a_square_by_hand_and_frames():
     assert parsed(shlex.split(command_line(job))[2:])["quad"] == quad
     assert options_of(job).given(Path("a.png"))["quad"].ravel().tolist() == list(quad)
     names = ("frames/1.png", "frames/2.png")
-    frames = Job("/x", ("frames",), names, ("1", "2"), sequence=True, weights="w", device="cpu")
+    frames = Job("/x", ("frames",), names, ("1", "2"), sequence=True, weights="w", device="cpu", g_rendering="s")
     said = parsed(shlex.split(command_line(frames))[2:])
-    assert said["sequence"] and said["folder"] == "w" and said["device"] == "cpu"
+    assert said["sequence"] and said["folder"] == "w" and said["device"] == "cpu" and said["g_rendering"] == Path("s")
 
 
 @pytest.mark.parametrize(

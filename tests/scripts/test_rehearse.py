@@ -23,6 +23,18 @@ def test_every_command_of_the_papers_path_goes_well(tmp_path):
     assert (tmp_path / "rehearsal.md").read_text().count("| ok |") == len(rows)
 
 
+@pytest.mark.slow
+def test_the_way_from_public_files_to_a_result_goes_well(tmp_path):
+    """Of the rehearsal rows that follow from each other: files, conversion, crops, a killed training, a portrait."""
+    wanted = ("convert", "prepare_dataset", "train, killed", "train, resumed", "project, paper", "Table 3, portraits")
+    words = [word for name in wanted for word in ("--only", name)]
+    result = CliRunner().invoke(rehearse.main, ["--resolution", "64", "--keep", str(tmp_path), *words])
+    assert result.exit_code == 0, result.output
+    assert len(json.loads((tmp_path / "rows.json").read_text())) == 8
+    assert "resumed" in (tmp_path / "runs/drfhq/log.txt").read_text()
+    assert (tmp_path / "out/paper/avatar/composite.png").is_file()
+
+
 def run(folder, command, killed=None):
     return rehearse.run(Step("a step", ["python", "-c", command], killed=killed), folder, 0)
 

@@ -67,6 +67,10 @@ def test_a_discriminator_that_cannot_be_rebuilt_keeps_no_generator_from_being_re
     broken.meta["state"] = None
     assert list(checkpoints.load(written({"G_ema": written.saved(), "D": broken}, "bare.pkl"))) == ["G_ema"]
     assert checkpoints.load_generator(path).img_resolution == 32
+    odd = official.Saved(Generator(16, 0, 16, 16, 3, {"num_layers": 1}, WIDTHS), {"surprise": 1})
+    assert list(checkpoints.load(written({"G": odd, "G_ema": written.saved()}, "odd.pkl"))) == ["G_ema"]
+    with pytest.raises(WeightsError, match="its G cannot be rebuilt"):
+        checkpoints.load(written({"G": odd}, "odd.pkl"))
     with pytest.raises(WeightsError, match="its D cannot be rebuilt .unknown argument surprise"):
         checkpoints.load_discriminator(path)
     with pytest.raises(WeightsError, match="holds no discriminator, only G_ema; give a file that has one"):
