@@ -98,7 +98,7 @@ def test_the_paper_preset_is_eq_5(face, tiny_bundle, tmp_path):
     from postprocess.parsing import load_parser, parse
 
     assert run(face, "-o", tmp_path, "--weights", tiny_bundle, "--steps", 1, "--preset", "paper").exit_code == 0
-    picture, portrait = read_picture(face), np.asarray(Image.open(tmp_path / "face" / "face0_portrait.png"))
+    picture, portrait = read_picture(face), read_picture(tmp_path / "face" / "face0_portrait.png").pixels
     (found,) = find_faces(picture.pixels)
     labels = parse(load_parser(tiny_bundle / "parser.safetensors"), to_tensor(portrait[None]))[0].numpy()
     expected, _ = composite(picture.original.samples, portrait, labels, found.quad, blend="paper")
