@@ -4,7 +4,6 @@ A transposed or strided convolution does the resampling and the FIR filter remov
 than filtering the enlarged picture first.
 """
 
-import torch
 import torch.nn.functional as F
 
 from .upfirdn2d import filter_size, parse_padding, upfirdn2d
@@ -45,40 +44,10 @@ def conv2d_resample(x, w, f=None, up=1, down=1, padding=0, groups=1, flip_weight
         wt = wt.reshape(groups * cin_per_group, cout // groups, kh, kw)
         px0, px1, py0, py1 = px0 - (kw - 1), px1 - (kw - up), py0 - (kh - 1), py1 - (kh - up)
         trimx, trimy = max(min(-px0, -px1), 0), max(min(-py0, -py1), 0)
-        if phases_pay(x, wt, up, (trimy, trimx), groups):
-            x = conv_transpose_by_phases(x, wt)
-        else:
-            x = F.conv_transpose2d(x, wt, stride=up, padding=(trimy, trimx), groups=groups)
+        x = F.conv_transpose2d(x, wt, stride=up, padding=(trimy, trimx), groups=groups)
         pad = (px0 + trimx, px1 + trimx, py0 + trimy, py1 + trimy)
         x = upfirdn2d(x, f, padding=pad, gain=up**2, flip_filter=flip_filter)
         return upfirdn2d(x, f, down=down, flip_filter=flip_filter) if down > 1 else x
     if px0 == px1 and py0 == py1 and px0 >= 0 and py0 >= 0:
         return F.conv2d(x, w, padding=(py0, px0), groups=groups)
     return F.conv2d(upfirdn2d(x, None, padding=(px0, px1, py0, py1)), w, groups=groups)
-
-
-def phases_pay(x, w, stride, padding, groups):
-    """Whether `conv_transpose_by_phases` is the faster way: on the CPU, at middle sizes (measured)."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not torch.is_grad_enabled()
-        and (stride, groups, padding, tuple(w.shape[2:])) == (2, 1, (0, 0), (3, 3))
-        and 32**2 <= x.shape[2] * x.shape[3] <= 256**2
-    )
-
-
-def conv_transpose_by_phases(x, w):
-    """F.conv_transpose2d(x, w, stride=2) for a 3x3 kernel, as four ordinary convolutions.
-
-    Each writes the samples of one parity of rows and columns: 2x2, 2x1, 1x2 and 1x1 of the nine taps, so the arithmetic
-    is the same, but oneDNN runs an ordinary convolution in about half the time of a transposed one.
-    """
-    n, _, height, width = x.shape
-    layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-    y = torch.empty([n, w.shape[1], 2 * height + 1, 2 * width + 1], dtype=x.dtype, memory_format=layout)
-    for row in (0, 1):
-        for column in (0, 1):
-            taps = w[:, :, row::2, column::2].transpose(0, 1).flip([2, 3])  # [Cout, Cin, 2 - row, 2 - column]
-            y[:, :, row::2, column::2] = F.conv2d(x, taps, padding=(1 - row, 1 - column))
-    return y

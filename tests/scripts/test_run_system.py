@@ -34,7 +34,7 @@ def encoder_file(tmp_path_factory):
     torch.manual_seed(4)
     path = tmp_path_factory.mktemp("encoder") / "psp.pt"
     small = {"channel_base": 128, "channel_max": 8}
-    save_rosinality(path, Generator(16, 0, 128, 32, 3, {"num_layers": 1}, small).requires_grad_(False))
+    save_rosinality(path, Generator(128, 0, 128, 32, 3, {"num_layers": 1}, small).requires_grad_(False))
     content = torch.load(path, weights_only=True)
     state = {f"decoder.{name}": tensor for name, tensor in content["g_ema"].items()}
     state |= {f"encoder.{name}": tensor for name, tensor in Encoder(8, 16).state_dict().items()}

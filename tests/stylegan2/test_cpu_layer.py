@@ -1,12 +1,9 @@
 """The layer that is one function on the CPU equals the operators it stands for, as do its derivatives."""
 
-from importlib import import_module
-
 import pytest
 import torch
 
-from stylegan2.ops import bias_act, conv2d_resample, modulated_conv2d, setup_filter
-from stylegan2.ops.conv2d_resample import conv_transpose_by_phases
+from stylegan2.ops import bias_act, modulated_conv2d, setup_filter
 from stylegan2.ops.cpu_layer import cpu_layer, separate_operators
 
 
@@ -115,21 +112,3 @@ def test_without_noise():
     assert torch.allclose(expected, actual)
     grads = [torch.autograd.grad(y.square().sum(), (x, styles), create_graph=True) for y in (expected, actual)]
     assert all(torch.allclose(a, b) for a, b in zip(*grads, strict=True))
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_transposed_convolution_by_phases(layout):
-    x = torch.randn(2, 3, 5, 7).to(memory_format=layout)
-    w = torch.randn(3, 4, 3, 3)
-    wanted = torch.nn.functional.conv_transpose2d(x, w, stride=2)
-    torch.testing.assert_close(conv_transpose_by_phases(x, w), wanted, atol=1e-5, rtol=1e-5)
-
-
-def test_phases_and_the_operator_give_one_layer(monkeypatch):
-    """At a size where the phases are used, the up-sampling convolution is what it is without them."""
-    x, w, f = torch.randn(1, 2, 32, 32), torch.randn(3, 2, 3, 3), setup_filter([1, 3, 3, 1])
-    with torch.no_grad():
-        fast = conv2d_resample(x, w, f, up=2, padding=1, flip_weight=False)
-        monkeypatch.setattr(import_module("stylegan2.ops.conv2d_resample"), "phases_pay", lambda *arguments: False)
-        plain = conv2d_resample(x, w, f, up=2, padding=1, flip_weight=False)
-    torch.testing.assert_close(fast, plain, atol=1e-5, rtol=1e-5)
