@@ -26,7 +26,7 @@ def test_both_tables(tiny_bundle, tmp_path, monkeypatch):
     found = json.loads((tmp_path / "out" / "inversion" / "results.json").read_text())["values"]
     assert len(found) == 6
     reached = [found[name]["LPIPS of the inversion"] for name in list(found)[:4]]  # disturbances and learning rates
-    assert len(set(reached)) == 4
+    assert len(set(map(tuple, reached))) == 4
     sketch = json.loads((tmp_path / "out" / "sketch" / "results.json").read_text())
     rows = sketch["rows"]
     ratio = rows["S sees [0, 1]"]["sum, batch mean"]["mean"] / rows["S sees [0, 1]"]["mean"]["mean"]
