@@ -97,8 +97,8 @@ def measure_training(variant, resolution, batch, repeats, device, dtype):
 
 
 def _training_settings(folder, resolution):
-    """Keys of a TrainingConfig and of widths: the paper's from 512 pixels on, with random weights in files
-    of the published layouts, the demo's below."""
+    """Keys of a TrainingConfig and of widths: the paper's from 512 pixels on, with random weights in files of the
+    published layouts, the demo's below."""
     from scripts.rehearsal.files import save, vgg16, write_sketch
     from scripts.rehearsal.sizes import sizes_of
 
@@ -106,10 +106,12 @@ def _training_settings(folder, resolution):
         demo = dict(channel_base=2048, channel_max=128, w_dim=128, mapping_layers=4)
         losses = dict(sketch_size=resolution, sketch_weight=1e-5, color_size=resolution, color_kernel=7, color_sigma=5)
         return demo | losses
+    size = sizes_of(1024)
     save(folder / "vgg16.pth", vgg16(whole=False))
-    write_sketch(folder / "sketch.pkl", sizes_of(1024))
+    write_sketch(folder / "sketch.pkl", size)
     files = dict(perceptual_weights_file=f"{folder}/vgg16.pth", sketch_weights_file=f"{folder}/sketch.pkl")
-    return files | dict(channel_base=32768, channel_max=512, w_dim=512, mapping_layers=8)
+    widths = dict(channel_base=size.channel_base, channel_max=size.channel_max, w_dim=size.dimensions)
+    return files | widths | dict(mapping_layers=8)
 
 
 OPS = [
