@@ -22,6 +22,7 @@ class Schedule:
     lr: float = 0.1  # Adam's, of w+ and noise, at its plateau
     disturbance: float = 0.0044  # of w+ at first, relative to the spread of w; the cited projector has 0.05
     tuning: Tuning | None = None
+    encoded: bool = False  # start where the bundle's encoder, if it has one, says (start.py), not at the mean latent
 
     @property
     def length(self):

@@ -44,8 +44,8 @@ AS_PUBLISHED = Finish("paper", detail=0.0)
 
 PRESETS = {
     "paper": Preset(Schedule(500, disturbance=0.05), AS_PUBLISHED),
-    "fast": Preset(Schedule(15, tuning=Tuning(33, lr=2e-3)), Finish()),
-    "best": Preset(Schedule(120, tuning=Tuning(300, lr=3e-4)), Finish()),
+    "fast": Preset(Schedule(15, tuning=Tuning(33, lr=2e-3), encoded=True), Finish()),
+    "best": Preset(Schedule(120, tuning=Tuning(300, lr=3e-4), encoded=True), Finish()),
 }
 DEFAULT = "fast"
 
