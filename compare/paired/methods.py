@@ -96,7 +96,7 @@ def finished_methods(bundle, steps):
 
     preset, inversions = PRESETS[DEFAULT], {}
     schedule = preset.schedule.at_most(steps)
-    begun = " from the encoder's w+" if schedule.encoded and bundle.start is not None else ""
+    begun = " from the encoder's w+" if schedule.encoded_lr and bundle.start is not None else ""
 
     def by(finish):
         def draw(target, on_step):

@@ -36,7 +36,7 @@ def begun(bundle, preset, monkeypatch, start=None):
     given = {}
 
     def invert(generator, target, perceptual, schedule, *, start, on_step):
-        given["start"] = start
+        given.update(start=start, lr=schedule.lr)
         raise StopIteration
 
     monkeypatch.setattr("inversion.invert", invert)
@@ -44,17 +44,18 @@ def begun(bundle, preset, monkeypatch, start=None):
     whole = np.array([[0, 0], [0, 32], [32, 32], [32, 0]]) - 0.5
     with pytest.raises(StopIteration):
         pipeline.invert_faces(as_picture(pixels), [Found(0, None, whole)], bundle, PRESETS[preset].schedule, start)
+    assert given["lr"] == (0.1 if start is not None or given["start"] is None else 0.04)
     return given["start"], to_tensor(crop_face(pixels, whole, bundle.size)[None], "cpu")
 
 
-def test_the_quick_presets_start_where_the_encoder_says_and_the_paper_does_not(folder, monkeypatch):
+def test_the_default_starts_where_the_encoder_says_and_the_paper_does_not(folder, monkeypatch):
     bundle = load_bundle(folder)
     assert bundle.files["start"] == folder / START  # in the fingerprints of what was inverted
-    for preset in ("fast", "best"):
-        start, x = begun(bundle, preset, monkeypatch)
-        torch.testing.assert_close(start, bundle.g_rendering.mapping.w_avg + bundle.start(x))
-        assert (start - bundle.g_rendering.mapping.w_avg).abs().mean() > 0.01
-    assert begun(bundle, "paper", monkeypatch)[0] is None
+    start, x = begun(bundle, "fast", monkeypatch)
+    torch.testing.assert_close(start, bundle.g_rendering.mapping.w_avg + bundle.start(x))
+    assert (start - bundle.g_rendering.mapping.w_avg).abs().mean() > 0.01
+    for preset in ("paper", "best"):
+        assert begun(bundle, preset, monkeypatch)[0] is None
     own = torch.zeros(1, bundle.g_rendering.num_ws, bundle.g_rendering.w_dim)
     assert begun(bundle, "fast", monkeypatch, own)[0] is own
 
