@@ -42,7 +42,7 @@ def new_encoder(G, D, init):
     from training.reconstruction import ENCODER_SIZE
     from training.snapshots import read_state
 
-    encoder = StartEncoder(G.num_ws, G.w_dim, ENCODER_SIZE, D.config)
+    encoder = StartEncoder(G.num_ws, G.w_dim, min(G.img_resolution, ENCODER_SIZE), D.config)
     if init is not None:
         kept = read_state(init, "cpu")["reconstruction"]
         kept = {name.removeprefix("encoder."): value for name, value in kept.items() if name.startswith("encoder.")}
