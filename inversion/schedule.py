@@ -22,6 +22,7 @@ class Schedule:
     lr: float = 0.1  # Adam's, of w+ and noise, at its plateau
     disturbance: float = 0.0044  # of w+ at first, relative to the spread of w; the cited projector has 0.05
     tuning: Tuning | None = None
+    encoded_lr: float | None = None  # lr where a bundle's encoder says the start (start.py); None = it is not asked
 
     @property
     def length(self):
@@ -32,6 +33,10 @@ class Schedule:
         """The schedule with no more than so many steps of Eq. 4, and of tuning."""
         tuning = self.tuning and replace(self.tuning, steps=min(self.tuning.steps, steps))
         return replace(self, steps=min(self.steps, steps), tuning=tuning)
+
+    def encoded(self):
+        """The schedule from an encoder's w+, which a full learning rate would leave again."""
+        return replace(self, lr=self.encoded_lr)
 
     def following(self, steps, rate):
         """The schedule of a frame that starts from the one before it: these shares of steps and learning rate, and no

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NETWORKS = ("g_real", "g_rendering", "perceptual", "parser")
+START = "start.safetensors"  # nobody has to have one
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Bundle:
     device: str
     files: dict  # {name: path} of where they came from
     limits: dict  # what warnings go by (warnings.py)
+    start: object = None  # inversion.start.StartEncoder of g_rendering, where the folder has one
 
     @property
     def size(self):
@@ -28,11 +30,13 @@ def load_bundle(folder=None, device="cpu", g_rendering=None):
     """Load g_real, g_rendering, perceptual and parser from a folder; None = the embedded bundle.
 
     Each may be our own file or the public one (weights/roles.py). g_rendering: a file, or a run folder of train.py, in
-    place of the folder's. Raises WeightsError, naming the file, when one is missing, damaged or does not fit.
+    place of the folder's; the folder's encoder, which was trained for that, is then not used. Raises WeightsError,
+    naming the file, when one is missing, damaged or does not fit.
     """
     import torch
 
     import weights
+    from inversion.start import load_start
     from losses.perceptual import load_perceptual
     from postprocess.parsing import load_parser
     from stylegan2.checkpoints import load_generator
@@ -59,5 +63,8 @@ def load_bundle(folder=None, device="cpu", g_rendering=None):
     if shapes[0] != shapes[1]:
         what = "g_rendering has other layers or feature maps than g_real"
         raise weights.WeightsError(f"{files['g_rendering']}: {what}; it must be this g_real, fine-tuned")
+    if g_rendering is None and (folder / START).is_file():
+        files["start"] = folder / START
+        networks["start"] = load_start(files["start"], rendering)
     networks = {k: n.to(device, memory_format=torch.channels_last) for k, n in networks.items()}
     return Bundle(**networks, device=device, files=files, limits=load_calibration(folder))

@@ -7,7 +7,8 @@ paper   Eq. 4, 500 steps, and Eq. 5, as published. The paper gives no learning r
 fast    the default, best: Eq. 4 for fewer steps, then pivotal tuning of g_rendering, which g_real follows
         (inversion/regeneration.py). `fast` is as short as it may be where only the difference of the two generators
         is applied to the picture (postprocess/restoration.py): what the inversion lacks of the person then comes
-        from the picture. Its lengths were chosen by docs/benchmarks/restoration.md.
+        from the picture. Its lengths were chosen by docs/benchmarks/restoration.md. It starts at the w+ that
+        the bundle's encoder, if there is one, reads off the portrait (inversion/start.py; docs/demo-weights.md).
 """
 
 from dataclasses import dataclass, replace
@@ -44,7 +45,7 @@ AS_PUBLISHED = Finish("paper", detail=0.0)
 
 PRESETS = {
     "paper": Preset(Schedule(500, disturbance=0.05), AS_PUBLISHED),
-    "fast": Preset(Schedule(15, tuning=Tuning(33, lr=2e-3)), Finish()),
+    "fast": Preset(Schedule(15, tuning=Tuning(33, lr=2e-3), encoded_lr=0.04), Finish()),
     "best": Preset(Schedule(120, tuning=Tuning(300, lr=3e-4)), Finish()),
 }
 DEFAULT = "fast"

@@ -120,6 +120,8 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
         raise AlignmentError(f"{error}; check --quad or --landmarks") from error
     started = time.perf_counter()
     target = to_tensor(crops, bundle.device)
+    if start is None and schedule.encoded_lr and bundle.start is not None:
+        start, schedule = bundle.start.w_plus(target, bundle.g_rendering), schedule.encoded()
     inverted = inversion.invert(bundle.g_rendering, target, bundle.perceptual, schedule, start=start, on_step=on_step)
     with torch.no_grad():
         lpips = bundle.perceptual(comparable(target), comparable(inverted.image))

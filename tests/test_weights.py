@@ -68,7 +68,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_demo_bundle_is_complete_and_described():
     """What project.py needs is embedded, at most 30 MB in all, and every file says where it came from."""
     files = sorted(weights.DEMO.glob("*.safetensors"))
-    names = {"g_real", "g_rendering", "parser", "perceptual", "sketch"}
+    names = {"g_real", "g_rendering", "parser", "perceptual", "sketch", "start"}
     assert {f.stem for f in files} == names
     assert sum(f.stat().st_size for f in files) < 30e6
     readme = (weights.DEMO.parent / "README.md").read_text()

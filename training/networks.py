@@ -8,7 +8,7 @@ import stylegan2.checkpoints
 from stylegan2 import Discriminator, Generator
 from stylegan2.layers import channels_at
 
-from .growth import grow
+from .growth import channels, grow, widened
 
 CHANNEL_BASE, CHANNEL_MAX = 32768, 512  # of networks that start from nothing, where the configuration says nothing
 
@@ -34,12 +34,16 @@ def build_networks(config):
     )
     mapping = {"num_layers": config.mapping_layers}
     G = Generator(config.z_dim, 0, config.w_dim, config.resolution, 3, mapping, widths)
-    D = Discriminator(0, config.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4})
-    if config.init:
-        start = stylegan2.checkpoints.load_generator(config.init)
-        check_sizes(config.init, start, config, may_grow=True)
-        grow(start, G)
-        grow(stylegan2.checkpoints.load_discriminator(config.init), D)
+    if not config.init:
+        return G, Discriminator(0, config.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4}), None
+    start = stylegan2.checkpoints.load_generator(config.init)
+    check_sizes(config.init, start, config, may_grow=True)
+    check_wider(config.init, start, G)
+    grow(widened(start, G), G)
+    start = stylegan2.checkpoints.load_discriminator(config.init)  # keeps its width: a step uses D three times, G twice
+    precision = {key: widths[key] for key in ("num_fp16_res", "conv_clamp")}
+    D = Discriminator(**{**start.config, **precision, "img_resolution": config.resolution})
+    grow(start, D)
     return G, D, None
 
 
@@ -93,8 +97,8 @@ def check_sizes(path, G, config, may_grow=False):
         "mapping_layers": G.mapping.num_layers,
     }
     differ = {key: value for key, value in found.items() if value != getattr(config, key)}
-    if may_grow and found["resolution"] <= config.resolution:
-        differ.pop("resolution", None)
+    if may_grow:
+        differ = {key: value for key, value in differ.items() if not grows(key, value, config)}
     if differ:
         said = ", ".join(
             f"{key} = {value} (the configuration: {getattr(config, key)})" for key, value in differ.items()
@@ -105,9 +109,24 @@ def check_sizes(path, G, config, may_grow=False):
         check_widths(path, G, config)
 
 
+def grows(key, value, config):
+    """Whether a generator of `value` may start one of the configuration's larger size."""
+    return key in ("resolution", "w_dim") and value < getattr(config, key)
+
+
+def check_wider(path, start, G):
+    """Raise ValueError when a generator from `path` has more feature maps than the one that it is to start."""
+    have, wanted = channels(start), channels(G)
+    if any(a > b for a, b in zip(have, wanted, strict=False)):
+        raise ValueError(
+            f"{path}: its generator has {', '.join(map(str, have))} feature maps from 4 pixels up, channel_base and "
+            f"channel_max give {', '.join(map(str, wanted))}; a generator can be widened, not narrowed: raise them"
+        )
+
+
 def check_widths(path, G, config):
     """Raise ValueError when the configuration asks for other feature maps than the generator has."""
-    have = [len(block.conv1.bias) for block in G.synthesis.blocks()]
+    have = channels(G)
     known = G.config["synthesis_kwargs"]
     base = config.channel_base or known.get("channel_base", CHANNEL_BASE)
     most = config.channel_max or known.get("channel_max", CHANNEL_MAX)

@@ -6,40 +6,31 @@ eyes and mouths long before the adversarial loss alone would, and fills W+ with 
 training the encoder only leaves the w+ of the training pictures (`w_plus.npz`), for fine-tuning to draw latents from.
 """
 
-import math
-
 import torch
 from torch import nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
+from torch.nn.functional import avg_pool2d
 
+from inversion.start import StartEncoder
 from losses.perceptual import load_perceptual
-from stylegan2 import Discriminator
-from stylegan2.layers import FullyConnectedLayer
 
 from .growth import grow
 
 ENCODER_SIZE = 64  # the encoder sees larger pictures reduced to this: enough to tell people apart, and cheap
 
 
-class Encoder(nn.Module):
+class Encoder(StartEncoder):
     """Image [N, 3, R, R] in [-1, 1] -> z (mean and log variance, [N, z_dim] each) and w+ [N, num_ws, w_dim].
 
     The discriminator's trunk, down to 4x4, with one linear head. w+ is an offset from the mean latent `w_avg`.
     """
 
     def __init__(self, D, G):
-        super().__init__()
-        self.z_dim, self.rows = G.z_dim, (G.num_ws, G.w_dim)
-        self.size = min(D.config["img_resolution"], ENCODER_SIZE)
-        changed = {"img_resolution": self.size, "epilogue_kwargs": {"mbstd_num_channels": 0}}
-        self.trunk = Discriminator(**{**D.config, **changed})
-        width = self.trunk.b4.fc.weight.shape[1]  # 16 times the feature maps at 4x4
-        self.trunk.b4.fc = nn.Identity()
-        self.trunk.b4.out = FullyConnectedLayer(width, 2 * G.z_dim + G.num_ws * G.w_dim)
+        size = min(D.config["img_resolution"], ENCODER_SIZE)
+        super().__init__(G.num_ws, G.w_dim, size, D.config, extra=2 * G.z_dim)
+        self.z_dim = G.z_dim
 
     def forward(self, x, w_avg):
-        x = self.trunk(adaptive_avg_pool2d(x, self.size))
-        mean, log_variance, offsets = x.split([self.z_dim, self.z_dim, math.prod(self.rows)], dim=1)
+        mean, log_variance, offsets = self.head(x).tensor_split([self.z_dim, 2 * self.z_dim], dim=1)
         return mean, log_variance, w_avg + offsets.unflatten(1, self.rows)
 
 

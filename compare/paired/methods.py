@@ -96,7 +96,7 @@ def finished_methods(bundle, steps):
 
     preset, inversions = PRESETS[DEFAULT], {}
     schedule = preset.schedule.at_most(steps)
-    networks = {role: bundle.files[role] for role in ("g_real", "g_rendering", "perceptual", "parser")}
+    begun = " from the encoder's w+" if schedule.encoded_lr and bundle.start is not None else ""
 
     def by(finish):
         def draw(target, on_step):
@@ -110,7 +110,7 @@ def finished_methods(bundle, steps):
         "redrawn": ("drawn by g_real", lambda inverted, bundle: inverted.portraits[0]),
     }
     return [
-        Method(name, f"{described(schedule)}; {how}", by(finish), networks, schedule.length)
+        Method(name, f"{described(schedule)}{begun}; {how}", by(finish), dict(bundle.files), schedule.length)
         for name, (how, finish) in said.items()
     ]
 

@@ -8,7 +8,8 @@ from pipeline.presets import PRESETS, chosen
 
 def test_the_papers_schedule_is_eq_4_alone():
     assert PRESETS["paper"].schedule == Schedule(500, lr=0.1, disturbance=0.05)
-    assert chosen("fast", 7).schedule == Schedule(7) and chosen("paper", 7).schedule.disturbance == 0.05
+    assert chosen("fast", 7).schedule == Schedule(7, encoded_lr=0.04)
+    assert chosen("paper", 7).schedule.disturbance == 0.05
     assert chosen("fast") is PRESETS["fast"]
     assert chosen("fast", 7).finish == PRESETS["fast"].finish
     assert 2 * PRESETS["fast"].schedule.length <= PRESETS["paper"].schedule.length

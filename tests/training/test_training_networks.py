@@ -124,3 +124,59 @@ def test_the_configuration_chooses_the_augmentation(file):
     assert Run(config_of(file, augment="cutout"), "cpu").augment.multiplier["cutout"] == 1
     assert sum(Run(config_of(file), "cpu").augment.multiplier.values()) == 12  # bgc
     assert Run(config_of(file, ada_target=None), "cpu").augment is None
+
+
+@pytest.fixture
+def narrow(file):
+    """The file of a generator that has been trained: nothing is at its initial value, w_avg is the mean of w."""
+    networks, random = checkpoints.load(file), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in networks["G_ema"].parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=random)
+        networks["G_ema"].mapping.w_avg.copy_(torch.randn(8, generator=random))
+    checkpoints.save(file, networks)
+    return file
+
+
+def widened_config(file, **changes):
+    wider = dict(g_real=None, init=str(file), channel_base=256, channel_max=12)
+    return dataclasses.replace(config_of(file), **(wider | changes))
+
+
+def test_a_widened_generator_draws_what_the_narrow_one_draws(narrow):
+    small, (G, _, _) = checkpoints.load(narrow)["G_ema"], build_networks(widened_config(narrow, w_dim=11))
+    assert (G.w_dim, [len(block.conv1.bias) for block in G.synthesis.blocks()]) == (11, [12, 12, 12])
+    z = torch.randn(3, 8)
+    for psi in (1, 0.5):  # truncation needs the mean of the new part of w as well
+        wanted = small.eval()(z, truncation_psi=psi, noise_mode="const")
+        torch.testing.assert_close(G.eval()(z, truncation_psi=psi, noise_mode="const"), wanted, atol=2e-5, rtol=1e-4)
+    w = G.mapping(torch.randn(2000, 8))[:, 0]
+    assert (G.mapping.w_avg - w.mean(0))[8:].abs().max() < 0.2 * w.std()
+
+
+def test_what_is_new_in_a_widened_generator_can_learn(narrow):
+    G, _, _ = build_networks(widened_config(narrow, w_dim=11))
+    G.synthesis(G.mapping(torch.randn(2, 8))).square().sum().backward()
+    for block in G.synthesis.blocks():
+        assert (block.conv1.affine.weight.grad[:8, 8:] != 0).all()  # the new part of w reaches the old feature maps
+        assert block.conv1.weight.grad[:8, 8:].abs().sum() > 0  # and so do the new ones
+        assert (block.torgb.weight.grad[:, 8:] != 0).all()
+
+
+def test_a_generator_is_widened_and_grown_at_once_beside_the_discriminator_that_it_had(narrow):
+    start = checkpoints.load(narrow)
+    G, D, _ = build_networks(widened_config(narrow, resolution=32))
+    same, _, _ = build_networks(widened_config(narrow))
+    w = same.mapping(torch.randn(2, 8))
+    rows = w[:, :1].expand(-1, G.num_ws, -1)
+    small = same.synthesis(w, noise_mode="none")
+    large = torch.nn.functional.avg_pool2d(G.synthesis(rows, noise_mode="none"), 2)
+    assert (large - small)[..., 2:-2, 2:-2].abs().mean() < 0.1 * small.abs().mean()
+    assert D.img_resolution == 32 and torch.equal(D.b16.conv1.weight, start["D"].b16.conv1.weight)
+
+
+def test_a_narrower_generator_is_refused(file):
+    with pytest.raises(ValueError, match="g_real.safetensors: .*8, 8, 8 feature maps.*4, 4, 4.*raise them"):
+        build_networks(widened_config(file, channel_max=4, channel_base=128))
+    with pytest.raises(ValueError, match="g_real.safetensors: its generator has w_dim = 8.*--set w_dim=8"):
+        build_networks(widened_config(file, w_dim=6))

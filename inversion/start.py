@@ -1,0 +1,64 @@
+"""A first guess of w+ for Eq. 4 to go on from: a small encoder reads it off the portrait.
+
+From the mean latent a few steps of Eq. 4 do not get far. The guess is good to the pose, the hair and the colours, and
+what Eq. 4 finds from there is nearer to the portrait and to the latents of the generator's own training. Kin: J. Zhu
+et al., "In-Domain GAN Inversion for Real Image Editing", 2020. It fits one generator, the g_rendering of its folder.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
+
+import weights
+from stylegan2 import Discriminator
+from stylegan2.layers import FullyConnectedLayer
+from weights.networks import filled
+
+KIND = "start"
+
+
+class StartEncoder(nn.Module):
+    """Portrait [N, 3, R, R] in [-1, 1] -> w+ as a shift [N, num_ws, w_dim] from the mean latent.
+
+    A discriminator's trunk, from `size` pixels down to 4x4, with one linear head. settings: further arguments of
+    Discriminator. extra: so many outputs of the head before those of w+ (training/reconstruction.py).
+    """
+
+    def __init__(self, num_ws, w_dim, size, settings=None, extra=0):
+        super().__init__()
+        self.config = dict(num_ws=num_ws, w_dim=w_dim, size=size, settings=dict(settings or {}))
+        self.rows, self.size = (num_ws, w_dim), size
+        given = {"c_dim": 0, "img_channels": 3, **(settings or {})}
+        self.trunk = Discriminator(**given | {"img_resolution": size, "epilogue_kwargs": {"mbstd_num_channels": 0}})
+        width = self.trunk.b4.fc.weight.shape[1]  # 16 times the feature maps at 4x4
+        self.trunk.b4.fc = nn.Identity()
+        self.trunk.b4.out = FullyConnectedLayer(width, extra + math.prod(self.rows))
+
+    def head(self, x):
+        """[N, extra + num_ws * w_dim]."""
+        if x.shape[2] < self.size:
+            x = interpolate(x, size=(self.size, self.size), mode="bilinear")
+        return self.trunk(adaptive_avg_pool2d(x, self.size))
+
+    def forward(self, x):
+        return self.head(x).unflatten(1, self.rows)
+
+    @torch.no_grad()
+    def w_plus(self, x, generator):
+        """[N, num_ws, w_dim] to start `generator` from."""
+        return generator.mapping.w_avg + self(x)
+
+
+def load_start(path, generator):
+    """The StartEncoder of a file, frozen. Raises WeightsError, naming the file, when it is damaged, holds something
+    else, or gives another w+ than the generator takes."""
+    tensors, config = weights.load(path, KIND)
+    encoder = filled(path, lambda: StartEncoder(**config), tensors, "the encoder that it describes")
+    if encoder.rows != (generator.num_ws, generator.w_dim):
+        raise weights.WeightsError(
+            f"{path}: gives w+ of {list(encoder.rows)}, g_rendering takes [{generator.num_ws}, {generator.w_dim}]; "
+            "train it anew for this g_rendering, or remove it: the inversion then starts at the mean latent"
+        )
+    return encoder

@@ -1,0 +1,61 @@
+"""The command that trains the encoder of the start: it writes a file that fits, and goes on from its state."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+import weights
+from inversion.start import load_start
+from scripts.demo.train_start import main, new_encoder
+from stylegan2 import Discriminator, Generator, checkpoints
+from training.reconstruction import Encoder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """weights/ with a pair and its D, data/ with both looks and an evaluation identity."""
+    torch.manual_seed(0)
+    widths = {"channel_base": 128, "channel_max": 8}
+    G, D = Generator(8, 0, 8, 32, 3, {"num_layers": 1}, widths), Discriminator(0, 32, 3, **widths)
+    (tmp_path / "weights").mkdir()
+    checkpoints.save(tmp_path / "weights" / "g_real.safetensors", {"G_ema": G, "D": D})
+    checkpoints.save(tmp_path / "weights" / "g_rendering.safetensors", {"G_ema": G})
+    rng = np.random.default_rng(0)
+    for look in ("rendered", "real"):
+        (tmp_path / "data" / look).mkdir(parents=True)
+        for number in range(4):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / look / f"{number}.png")
+    shutil.copytree(tmp_path / "data" / "real", tmp_path / "data" / "matched")
+    for number in range(3):  # 3.png is left for the evaluation
+        (tmp_path / "data" / "matched" / f"{number}.png").unlink()
+    return tmp_path
+
+
+def test_the_command_goes_on_where_it_stopped(folder):
+    out = folder / "weights" / "start.safetensors"
+    command = ["--data", folder / "data", "--weights", folder / "weights", "--out", out, "--minutes"]
+    seen = []
+    for minutes in (0.005, 0.015):
+        done = CliRunner().invoke(main, [str(part) for part in (*command, minutes)])
+        assert done.exit_code == 0, done.output
+        seen.append(weights.card(out)["kimg"])
+    assert 0 < seen[0] < seen[1]
+    assert weights.card(out)["trained_for"] == weights.sha256(folder / "weights" / "g_rendering.safetensors")
+    G = checkpoints.load_generator(folder / "weights" / "g_rendering.safetensors")
+    assert load_start(out, G)(torch.zeros(1, 3, 32, 32)).shape == (1, G.num_ws, 8)
+
+
+def test_it_starts_as_the_encoder_beside_which_the_generator_was_trained(folder):
+    networks = checkpoints.load(folder / "weights" / "g_real.safetensors")
+    G, D = networks["G_ema"], networks["D"]
+    beside = Encoder(D, G)
+    tensors = {f"encoder.{name}": tensor for name, tensor in beside.state_dict().items()}
+    torch.save({"reconstruction": tensors}, folder / "state.pt")
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    encoder = new_encoder(G, D, folder / "state.pt")
+    torch.testing.assert_close(encoder.w_plus(x, G), beside(x, G.mapping.w_avg)[2].detach())
