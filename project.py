@@ -133,7 +133,7 @@ class InGroups(click.Command):
     "--init",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="w_plus.npz to start from, not the mean latent.",
+    help="w_plus.npz to start from, not the usual w+.",
 )
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the networks of the inversion first.")
 @click.option(

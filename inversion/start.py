@@ -51,14 +51,29 @@ class StartEncoder(nn.Module):
         return generator.mapping.w_avg + self(x)
 
 
-def load_start(path, generator):
-    """The StartEncoder of a file, frozen. Raises WeightsError, naming the file, when it is damaged, holds something
-    else, or gives another w+ than the generator takes."""
-    tensors, config = weights.load(path, KIND)
-    encoder = filled(path, lambda: StartEncoder(**config), tensors, "the encoder that it describes")
-    if encoder.rows != (generator.num_ws, generator.w_dim):
-        raise weights.WeightsError(
-            f"{path}: gives w+ of {list(encoder.rows)}, g_rendering takes [{generator.num_ws}, {generator.w_dim}]; "
-            "train it anew for this g_rendering, or remove it: the inversion then starts at the mean latent"
-        )
+def load_start(path, generator, file=None):
+    """The StartEncoder of a file, frozen. file: the generator's, which the encoder has to be trained for where its card
+    says for which. Raises WeightsError, naming the file, when it is damaged, holds something else, was trained for
+    another generator, or gives another w+ than this one takes."""
+
+    def described():
+        encoder = StartEncoder(**config)
+        if encoder.size > generator.img_resolution:
+            raise ValueError(f"it reads {encoder.size} pixels, g_rendering draws {generator.img_resolution}")
+        encoder(torch.zeros(1, 3, encoder.size, encoder.size))  # without memory; what it cannot read fails here
+        return encoder
+
+    try:
+        tensors, config = weights.load(path, KIND)
+        encoder = filled(path, described, tensors, "the encoder that it describes")
+        if encoder.rows != (generator.num_ws, generator.w_dim):
+            raise weights.WeightsError(
+                f"{path}: gives w+ of {list(encoder.rows)}, g_rendering takes [{generator.num_ws}, {generator.w_dim}]; "
+                "train it anew for this g_rendering"
+            )
+        meant = weights.card(path).get("trained_for")
+        if None not in (file, meant) and meant != weights.sha256(file):
+            raise weights.WeightsError(f"{path}: was trained for another g_rendering than {file}; train it anew")
+    except weights.WeightsError as error:
+        raise weights.WeightsError(f"{error}; or remove it: the inversion then starts at the mean latent") from error
     return encoder

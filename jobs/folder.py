@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -109,7 +109,9 @@ def all_pictures(pictures, out, bundle, options, workers, watch=None):
 
     started = time.perf_counter()
     rank, world_size = processes.rank(), processes.world_size()
-    used = {name: {"file": shown(file), "sha256": weights.sha256(file)} for name, file in bundle.files.items()}
+    begun = options.init is not None or options.portraits is not None  # without the encoder
+    files = bundle.used(replace(options.preset.schedule, encoded_lr=None) if begun else options.preset.schedule)
+    used = {name: {"file": shown(file), "sha256": weights.sha256(file)} for name, file in files.items()}
     settings = {"preset": options.name, **asdict(options.preset.schedule), **asdict(options.preset.finish)}
     settings |= {"faces": options.faces, "resolution": bundle.size, "loop": options.loop or None}
     of_inversion = {

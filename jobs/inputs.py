@@ -99,8 +99,8 @@ class Separate:
         return {path: fingerprint(path, settings | {"given": given(path)}) for path, _ in self.pictures}
 
     def begin(self, found):
-        """(w+ to start from or None, schedule) for the faces of a picture. Raises AlignmentError where there are more
-        latents than faces, or fewer but not one."""
+        """(start, as for Bundle.begin, and schedule) for the faces of a picture. Raises AlignmentError where there are
+        more latents than faces, or fewer but not one."""
         from alignment import AlignmentError
 
         if self.start is not None and len(self.start) not in (1, len(found)):

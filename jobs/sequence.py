@@ -39,7 +39,7 @@ class Sequence(Separate):
         self.following = self.schedule.following(STEPS, RATE)
         self.which, self.given = options.faces, options.given
         self.notes = {}  # path: lines for its report
-        self.latents = {}  # number of the track -> w+ [1, num_ws, w_dim] of the last frame that showed it
+        self.latents = {}  # number of the track -> w+ [num_ws, w_dim] of the last frame that showed it
         self.settings = {"sequence": asdict(self.following)}
         self.inverted = {}  # path: numbers of its faces that are inverted
         self.differences = {}  # (path, number): of frames around the one at work
@@ -127,23 +127,23 @@ class Sequence(Separate):
         return prints
 
     def begin(self, found):
-        """(w+ [N, num_ws, w_dim] or None, schedule) for the faces of a frame: the full one where any face is new."""
+        """(start, as for Bundle.begin, and schedule) for the faces of a frame: the full one where any face is new."""
         import torch
 
-        from inversion.common import starting_latents
-
-        if not any(face.index in self.latents for face in found):
+        known = [face.index in self.latents for face in found]
+        if not any(known):
             return super().begin(found)[0], self.schedule
-        fresh = starting_latents(self.generator, 1, self.start if self.start is None else self.start[:1])
-        start = torch.cat([self.latents.get(face.index, fresh) for face in found])
-        return start, self.following if all(face.index in self.latents for face in found) else self.schedule
+        fresh = None if self.start is None else self.start[0]
+        start = [self.latents.get(face.index, fresh) for face in found]
+        start = start if any(w_plus is None for w_plus in start) else torch.stack(start)
+        return start, self.following if all(known) else self.schedule
 
     def keep(self, path, inverted):
         """Remember where the faces of an inverted frame, which lies in its folder, ended."""
         import torch
 
         for i, face in enumerate(inverted.found):
-            w_plus = torch.from_numpy(inverted.w_plus[i : i + 1])
+            w_plus = torch.from_numpy(inverted.w_plus[i])
             self.latents[face.index] = w_plus.to(self.generator.mapping.w_avg.device)
         self.inverted[path] = {face.index for face in inverted.found}
 

@@ -7,6 +7,10 @@ NETWORKS = ("g_real", "g_rendering", "perceptual", "parser")
 START = "start.safetensors"  # nobody has to have one
 
 
+class NotFinite(Exception):
+    """The networks gave numbers that are not finite."""
+
+
 @dataclass(frozen=True)
 class Bundle:
     """The networks of one run, all frozen, on one device."""
@@ -24,6 +28,35 @@ class Bundle:
     def size(self):
         """Pixels on the side of the pictures that the generators draw."""
         return self.g_real.img_resolution
+
+    def asks(self, schedule):
+        """Whether an inversion by the schedule starts at what the encoder says."""
+        return self.start is not None and schedule.encoded_lr is not None
+
+    def used(self, schedule):
+        """{name: path} of the files that the result of an inversion by the schedule depends on."""
+        return {name: path for name, path in self.files.items() if name != "start" or self.asks(schedule)}
+
+    def begin(self, target, schedule, start=None):
+        """(w+ that the inversion of the portraits `target` starts at or None for the mean latent, its schedule).
+
+        start: w+ [N or 1, num_ws, w_dim]; a list of N [num_ws, w_dim], with None for those that have none; or None.
+        Raises NotFinite where the encoder gives such numbers.
+        """
+        import torch
+
+        from inversion.common import starting_latents
+
+        if torch.is_tensor(start) or start is None and not self.asks(schedule):
+            return start, schedule
+        if self.asks(schedule):
+            own, schedule = self.start.w_plus(target, self.g_rendering), schedule.encoded()
+            if not own.isfinite().all():
+                raise NotFinite(f"{self.files['start']}: gives w+ that is not finite; train it anew, or remove it")
+        else:
+            own = starting_latents(self.g_rendering, len(target))
+        given = start or [None] * len(target)
+        return torch.stack([o if g is None else g for o, g in zip(own, given, strict=True)]), schedule
 
 
 def load_bundle(folder=None, device="cpu", g_rendering=None):
@@ -65,6 +98,6 @@ def load_bundle(folder=None, device="cpu", g_rendering=None):
         raise weights.WeightsError(f"{files['g_rendering']}: {what}; it must be this g_real, fine-tuned")
     if g_rendering is None and (folder / START).is_file():
         files["start"] = folder / START
-        networks["start"] = load_start(files["start"], rendering)
+        networks["start"] = load_start(files["start"], rendering, files["g_rendering"])
     networks = {k: n.to(device, memory_format=torch.channels_last) for k, n in networks.items()}
     return Bundle(**networks, device=device, files=files, limits=load_calibration(folder))

@@ -9,14 +9,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .bundle import load_bundle
+from .bundle import NotFinite, load_bundle
 from .presets import DEFAULT, Finish, chosen
 from .results import FaceResult, Measured, Result
 from .warnings import face_warnings, worn_shares
-
-
-class NotFinite(Exception):
-    """The networks gave numbers that are not finite."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +99,8 @@ def read(picture):
 def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
     """Align, invert into g_rendering (Eq. 4), regenerate with g_real: the Inverted of the faces `found` in a Picture.
 
-    schedule: an inversion.Schedule. start: w+ to begin with, [N or 1, num_ws, w_dim], or None. on_step(step, lpips [N])
-    is called after every step. Raises AlignmentError for a quad beside the picture.
+    schedule: an inversion.Schedule. start: as for Bundle.begin. on_step(step, lpips [N]) is called after every step.
+    Raises AlignmentError for a quad beside the picture.
     """
     import numpy as np
     import torch
@@ -120,8 +116,7 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
         raise AlignmentError(f"{error}; check --quad or --landmarks") from error
     started = time.perf_counter()
     target = to_tensor(crops, bundle.device)
-    if start is None and schedule.encoded_lr and bundle.start is not None:
-        start, schedule = bundle.start.w_plus(target, bundle.g_rendering), schedule.encoded()
+    start, schedule = bundle.begin(target, schedule, start)
     inverted = inversion.invert(bundle.g_rendering, target, bundle.perceptual, schedule, start=start, on_step=on_step)
     with torch.no_grad():
         lpips = bundle.perceptual(comparable(target), comparable(inverted.image))

@@ -39,7 +39,7 @@ def widened(G, like):
         old = narrow[name]
         outputs = tensor[: len(old)] if tensor.ndim else tensor
         if old.shape[1:] != tensor.shape[1:]:  # more inputs
-            divides = tensor.ndim == 2 or ".torgb." in name  # the modulated 3x3 convolutions normalise their weights
+            divides = tensor.ndim == 2 or ".torgb." in name or ".skip." in name  # others normalise their weights
             old = old * (math.sqrt(tensor.shape[1] / old.shape[1]) if divides else 1)
             outputs.zero_()
             outputs = outputs[:, : old.shape[1]]

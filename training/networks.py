@@ -32,17 +32,20 @@ def build_networks(config):
         num_fp16_res=config.num_fp16_res,
         conv_clamp=clamp(config),
     )
-    mapping = {"num_layers": config.mapping_layers}
-    G = Generator(config.z_dim, 0, config.w_dim, config.resolution, 3, mapping, widths)
     if not config.init:
+        mapping = {"num_layers": config.mapping_layers}
+        G = Generator(config.z_dim, 0, config.w_dim, config.resolution, 3, mapping, widths)
         return G, Discriminator(0, config.resolution, 3, **widths, epilogue_kwargs={"mbstd_group_size": 4}), None
     start = stylegan2.checkpoints.load_generator(config.init)
     check_sizes(config.init, start, config, may_grow=True)
+    synthesis = start.config["synthesis_kwargs"] | widths
+    sizes = {"w_dim": config.w_dim, "img_resolution": config.resolution, "synthesis_kwargs": synthesis}
+    G = Generator(**start.config | sizes)  # what the configuration does not say stays: it draws what `start` draws
     check_wider(config.init, start, G)
     grow(widened(start, G), G)
     start = stylegan2.checkpoints.load_discriminator(config.init)  # keeps its width: a step uses D three times, G twice
     precision = {key: widths[key] for key in ("num_fp16_res", "conv_clamp")}
-    D = Discriminator(**{**start.config, **precision, "img_resolution": config.resolution})
+    D = Discriminator(**start.config | precision | {"c_dim": 0, "img_resolution": config.resolution, "img_channels": 3})
     grow(start, D)
     return G, D, None
 

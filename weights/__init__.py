@@ -103,11 +103,16 @@ def _harmless(config, depth=4):
 
 
 def card(path):
-    """The `card` dict stored in a native file's metadata."""
+    """The `card` dict stored in a native file's metadata; empty where it is none."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        return json.loads((file.metadata() or {}).get("card", "{}"))
+        text = (file.metadata() or {}).get("card", "{}")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def sha256(path):

@@ -96,7 +96,7 @@ def finished_methods(bundle, steps):
 
     preset, inversions = PRESETS[DEFAULT], {}
     schedule = preset.schedule.at_most(steps)
-    begun = " from the encoder's w+" if schedule.encoded_lr and bundle.start is not None else ""
+    begun = " from the encoder's w+" if bundle.asks(schedule) else ""
 
     def by(finish):
         def draw(target, on_step):
@@ -110,7 +110,7 @@ def finished_methods(bundle, steps):
         "redrawn": ("drawn by g_real", lambda inverted, bundle: inverted.portraits[0]),
     }
     return [
-        Method(name, f"{described(schedule)}{begun}; {how}", by(finish), dict(bundle.files), schedule.length)
+        Method(name, f"{described(schedule)}{begun}; {how}", by(finish), bundle.used(schedule), schedule.length)
         for name, (how, finish) in said.items()
     ]
 

@@ -89,7 +89,7 @@ def inverted_once(path, folder, bundle, schedule, on_step):
     from pipeline import invert_faces
     from pipeline.kept import keep, kept
 
-    used = {name: weights.sha256(file) for name, file in bundle.files.items()}
+    used = {name: weights.sha256(file) for name, file in bundle.used(schedule).items()}
     made_with = fingerprint(path, {"schedule": asdict(schedule), "weights": used})
     picture = read_picture(path)
     inverted = kept(folder, picture, made_with)

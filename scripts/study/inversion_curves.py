@@ -59,13 +59,17 @@ def main(data, out, folder, g_rendering, steps, rates, count, device):
     schedules = {f"Eq. 4, lr {rate}, {n} steps": Schedule(n, rate) for rate in rates for n in steps}
     schedules |= {f"preset {name}": preset.schedule for name, preset in PRESETS.items() if name != "paper"}
 
+    def on_step(step, lpips):
+        bar.update()
+
     rows, values = {}, {}
     bar = tqdm(total=count * sum(schedule.length for schedule in schedules.values()), unit="step", mininterval=1)
     for name, schedule in schedules.items():
         found = {"seconds": [], "LPIPS": [], "to the person (dlib)": []}
         for target, person in zip(targets.split(1), people, strict=True):
             started = time.perf_counter()
-            inversion = invert(bundle.g_rendering, target, bundle.perceptual, schedule, on_step=lambda *_: bar.update())
+            start, begun = bundle.begin(target, schedule)
+            inversion = invert(bundle.g_rendering, target, bundle.perceptual, begun, start=start, on_step=on_step)
             (portrait,) = to_pixels(regenerate(bundle.g_real, inversion, bundle.g_rendering))
             found["seconds"].append(time.perf_counter() - started)
             with torch.no_grad():

@@ -168,6 +168,7 @@ def inversions(folder, schedule, portraits, bundle, used, bar):
     from inversion import invert, regenerate
     from weights.files import written_atomically
 
+    used = {role: used[role] for role in bundle.used(schedule)}
     made_with = json.dumps({"schedule": asdict(schedule), "names": portraits.names, "weights": used}, sort_keys=True)
     file = folder / f"{hashlib.sha256(made_with.encode()).hexdigest()[:16]}.npz"
     if file.is_file():
@@ -177,7 +178,10 @@ def inversions(folder, schedule, portraits, bundle, used, bar):
     real, rendering = [], []
     for pixels in portraits.inputs:
         target = to_tensor(pixels[None], bundle.device)
-        found = invert(bundle.g_rendering, target, bundle.perceptual, schedule, on_step=lambda *_: bar.update())
+        start, begun = bundle.begin(target, schedule)
+        found = invert(
+            bundle.g_rendering, target, bundle.perceptual, begun, start=start, on_step=lambda *_: bar.update()
+        )
         real.append(to_pixels(regenerate(bundle.g_real, found, bundle.g_rendering))[0])
         rendering.append(to_pixels(found.image)[0])
     real, rendering = np.stack(real), np.stack(rendering)

@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+import inversion
 import pipeline
 import weights
-from alignment import Found, as_picture, crop_face
+from alignment import Found, as_picture, crop_face, write_png
 from alignment.tensors import to_tensor
+from inversion.common import starting_latents
 from inversion.start import KIND, StartEncoder, load_start
+from jobs.folder import Options, run
 from pipeline import PRESETS, load_bundle
 from pipeline.bundle import START
+from pipeline.presets import chosen
 from scripts.demo.train_start import follow, new_encoder, reconstruction_error
 from stylegan2 import Discriminator, checkpoints
 
@@ -74,8 +78,77 @@ def test_an_encoder_of_other_latents_is_refused(folder):
         load_bundle(folder)
 
 
+def kept(folder, settings=SETTINGS, size=16, card=None, scale=1, **claimed):
+    """Keep an encoder of other settings, or of other claims, in the folder."""
+    encoder = StartEncoder(folder_ws(folder), 16, size, settings, extra=claimed.get("extra", 0))
+    tensors = {name: scale * tensor for name, tensor in encoder.state_dict().items()}
+    weights.save(folder / START, tensors, kind=KIND, config=encoder.config | claimed, card=card)
+
+
+def folder_ws(folder):
+    return checkpoints.load_generator(folder / "g_rendering.safetensors").num_ws
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"extra": 3},  # outputs that are not of w+
+        {"settings": SETTINGS | {"c_dim": 2}},  # asks for a label
+        {"settings": SETTINGS | {"img_channels": 1}},
+        {"settings": SETTINGS | {"conv_clamp": "low"}},  # would fail at the first picture
+        {"size": 64},  # the picture would be enlarged for it: of a huge size to no end
+    ],
+)
+def test_an_encoder_that_cannot_read_a_portrait_is_refused_before_there_is_one(folder, other):
+    built = {key: value for key, value in other.items() if "conv_clamp" not in str(value)}
+    kept(folder, **built | {key: value for key, value in other.items() if key not in built})
+    with pytest.raises(weights.WeightsError, match="start.safetensors: .*description.*; or remove it: the inversion"):
+        load_bundle(folder)
+
+
+def test_the_encoder_of_another_g_rendering_is_refused(folder):
+    kept(folder, card={"trained_for": weights.sha256(folder / "g_rendering.safetensors")})
+    assert load_bundle(folder).start is not None
+    kept(folder, card={"trained_for": weights.sha256(folder / "g_real.safetensors")})
+    with pytest.raises(weights.WeightsError, match="start.safetensors: was trained for another .*remove it"):
+        load_bundle(folder)
+
+
+def test_an_encoder_that_gives_no_numbers_is_named(folder):
+    kept(folder, scale=1e12)
+    bundle = load_bundle(folder)
+    with pytest.raises(pipeline.NotFinite, match="start.safetensors: gives w.* not finite; .*remove it"):
+        bundle.begin(torch.rand(1, 3, 32, 32), PRESETS["fast"].schedule)
+
+
+def test_a_face_that_comes_later_in_a_sequence_starts_where_the_encoder_says(folder):
+    bundle, x = load_bundle(folder), torch.rand(2, 3, 32, 32)
+    known = torch.zeros(bundle.g_rendering.num_ws, bundle.g_rendering.w_dim)
+    start, schedule = bundle.begin(x, PRESETS["fast"].schedule, [known, None])
+    assert torch.equal(start[0], known) and schedule.lr == 0.04
+    torch.testing.assert_close(start[1:], bundle.start.w_plus(x[1:], bundle.g_rendering))
+    start, schedule = bundle.begin(x, PRESETS["paper"].schedule, [known, None])  # which does not ask it
+    assert torch.equal(start[0], known) and schedule == PRESETS["paper"].schedule
+    assert torch.equal(start[1:], starting_latents(bundle.g_rendering, 1))
+
+
+@pytest.mark.parametrize("preset, init, inverted_anew", [("paper", False, 0), ("fast", True, 0), ("fast", False, 1)])
+def test_only_what_the_encoder_began_is_inverted_anew_without_it(folder, preset, init, inverted_anew, monkeypatch):
+    calls, invert = [], inversion.invert
+    monkeypatch.setattr(inversion, "invert", lambda *given, **named: calls.append(1) or invert(*given, **named))
+    picture, latents, out = folder / "picture.png", folder / "w.npz", folder / "out"
+    write_png(picture, np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8))
+    np.savez(latents, w_plus=np.zeros((1, folder_ws(folder), 16), np.float32))
+    quad = np.array([[8, 8], [8, 40], [40, 40], [40, 8]], float)
+    options = Options(chosen(preset, 1), preset, given=lambda path: {"quad": quad}, init=latents if init else None)
+    assert run([(picture, "picture")], out, load_bundle(folder), options, workers=0).exit_code == 0
+    (folder / START).unlink()
+    assert run([(picture, "picture")], out, load_bundle(folder), options, workers=0).exit_code == 0
+    assert len(calls) == 1 + inverted_anew
+
+
 def test_it_takes_pictures_of_any_size_and_is_kept_as_it_was(tmp_path):
-    G = type("G", (), {"num_ws": 4, "w_dim": 6})
+    G = type("G", (), {"num_ws": 4, "w_dim": 6, "img_resolution": 16})
     encoder = StartEncoder(4, 6, 16, SETTINGS)
     weights.save(tmp_path / "start.safetensors", encoder.state_dict(), kind=KIND, config=encoder.config)
     same = load_start(tmp_path / "start.safetensors", G)

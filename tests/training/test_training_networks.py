@@ -175,6 +175,23 @@ def test_a_generator_is_widened_and_grown_at_once_beside_the_discriminator_that_
     assert D.img_resolution == 32 and torch.equal(D.b16.conv1.weight, start["D"].b16.conv1.weight)
 
 
+def test_what_the_configuration_does_not_say_stays_as_it_was(file):
+    """A public file may have other settings, which no key of the configuration names."""
+    start = checkpoints.load(file)
+    kwargs = start["G_ema"].config
+    mapping = kwargs["mapping_kwargs"] | {"lr_multiplier": 1, "layer_features": 20}
+    synthesis = kwargs["synthesis_kwargs"] | {"architecture": "resnet"}
+    G = type(start["G_ema"])(**kwargs | {"mapping_kwargs": mapping, "synthesis_kwargs": synthesis}).eval()
+    D = type(start["D"])(**start["D"].config | {"c_dim": 3})
+    checkpoints.save(file, {"G_ema": G, "D": D})
+    z = torch.randn(2, 8)
+    for w_dim in (8, 11):
+        same, D, _ = build_networks(widened_config(file, w_dim=w_dim))
+        drawn = same.eval()(z, noise_mode="const")
+        torch.testing.assert_close(drawn, G(z, noise_mode="const"), atol=2e-5, rtol=1e-4)
+        assert D(drawn).shape == (2, 1)  # nobody gives it the labels that it had
+
+
 def test_a_narrower_generator_is_refused(file):
     with pytest.raises(ValueError, match="g_real.safetensors: .*8, 8, 8 feature maps.*4, 4, 4.*raise them"):
         build_networks(widened_config(file, channel_max=4, channel_base=128))
