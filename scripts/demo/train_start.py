@@ -10,6 +10,7 @@ does, with more minutes.
 
 import copy
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -40,15 +41,15 @@ def new_encoder(G, D, init):
     """A StartEncoder for w+ of G, with the layers of D; init: state.pt of a run with an encoder, or None."""
     from inversion.start import StartEncoder
     from training.reconstruction import ENCODER_SIZE
-    from training.snapshots import read_state
 
     encoder = StartEncoder(G.num_ws, G.w_dim, min(G.img_resolution, ENCODER_SIZE), D.config)
     if init is not None:
-        kept = read_state(init, "cpu")["reconstruction"]
-        kept = {name.removeprefix("encoder."): value for name, value in kept.items() if name.startswith("encoder.")}
-        for name in ("trunk.b4.out.weight", "trunk.b4.out.bias"):
-            kept[name] = kept[name][-G.num_ws * G.w_dim :]  # what comes before is of z
-        encoder.load_state_dict(kept)
+        with state_of(init, "holds no encoder for this g_real; give the state.pt of its own run") as state:
+            kept = state["reconstruction"]
+            kept = {name.removeprefix("encoder."): value for name, value in kept.items() if name.startswith("encoder.")}
+            for name in ("trunk.b4.out.weight", "trunk.b4.out.bias"):
+                kept[name] = kept[name][-G.num_ws * G.w_dim :]  # what comes before is of z
+            encoder.load_state_dict(kept)
     return encoder.to(memory_format=torch.channels_last)
 
 
@@ -65,7 +66,7 @@ def main(data, exclude, folder, init, out, minutes, learning_rate):
     from inversion.start import KIND
     from losses.perceptual import load_perceptual
     from stylegan2 import checkpoints
-    from training.dataset import Pictures, training_names
+    from training.dataset import DatasetError, Pictures, training_names
     from weights import roles
 
     files = [roles.find(folder, name) for name in ("g_rendering", "g_real")]
@@ -73,7 +74,10 @@ def main(data, exclude, folder, init, out, minutes, learning_rate):
     D = checkpoints.load_discriminator(files[1])
     perceptual, side = load_perceptual().to(memory_format=torch.channels_last), generators[0].img_resolution
     looks = ("rendered", "real")
-    sets = [Pictures(training_names(data / look, exclude or data / "matched"), side) for look in looks]
+    try:
+        sets = [Pictures(training_names(data / look, exclude or data / "matched"), side) for look in looks]
+    except DatasetError as error:
+        raise click.ClickException(str(error)) from error
     encoder = new_encoder(generators[0], D, init)
     average = copy.deepcopy(encoder)
     optimizer = torch.optim.Adam(encoder.parameters(), lr=learning_rate, betas=(0.9, 0.99))
@@ -127,14 +131,23 @@ def keep(path, encoder, average, optimizer, seen, spent):
 
 def restore(path, encoder, average, optimizer):
     """(pictures seen, seconds spent) of the state at `path`, which the networks take; (0, 0.0) where there is none."""
-    from training.snapshots import read_state
-
     if not path.is_file():
         return 0, 0.0
-    state = read_state(path, "cpu")
-    for name, target in (("encoder", encoder), ("average", average), ("optimizer", optimizer)):
-        target.load_state_dict(state[name])
-    return state["seen"], state["spent"]
+    with state_of(path, "does not fit these weights; remove it or give another --out") as state:
+        for name, target in (("encoder", encoder), ("average", average), ("optimizer", optimizer)):
+            target.load_state_dict(state[name])
+        return state["seen"], state["spent"]
+
+
+@contextmanager
+def state_of(path, otherwise):
+    """What a state file holds. Raises ClickException, naming the file, where that fails or is put to no use."""
+    from training.snapshots import STATE_FAILURES, read_state
+
+    try:
+        yield read_state(path, "cpu")
+    except (*STATE_FAILURES, OSError) as error:
+        raise click.ClickException(f"{path}: {otherwise}") from error
 
 
 if __name__ == "__main__":

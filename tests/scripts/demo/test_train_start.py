@@ -59,3 +59,19 @@ def test_it_starts_as_the_encoder_beside_which_the_generator_was_trained(folder)
     x = torch.rand(2, 3, 32, 32) * 2 - 1
     encoder = new_encoder(G, D, folder / "state.pt")
     torch.testing.assert_close(encoder.w_plus(x, G), beside(x, G.mapping.w_avg)[2].detach())
+
+
+def test_what_is_no_state_and_no_data_is_named(folder):
+    out = folder / "weights" / "start.safetensors"
+    torch.save({"networks": {}}, folder / "state.pt")
+    torch.save({"encoder": {}}, folder / "start.safetensors.state")
+    (folder / "junk.pt").write_bytes(b"junk")
+    for wrong, named in (
+        (["--init", folder / "state.pt"], "state.pt: holds no encoder"),
+        (["--init", folder / "junk.pt"], "junk.pt: holds no encoder"),
+        (["--out", folder / "start.safetensors"], "start.safetensors.state: does not fit"),
+        (["--data", folder], "rendered: no such folder"),
+    ):
+        command = ["--data", folder / "data", "--weights", folder / "weights", "--out", out, "--minutes", 0.001, *wrong]
+        done = CliRunner().invoke(main, [str(part) for part in command])
+        assert done.exit_code == 1 and named in done.output and isinstance(done.exception, SystemExit), done.output
