@@ -16,6 +16,18 @@ def test_round_trip_keeps_everything(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
 
 
+def test_the_same_content_is_the_same_file(tmp_path):
+    """Metadata in one order, whatever the library does; with characters that are longer as bytes or need escapes."""
+    card = {"data": 'Zürich "quoted" \n \x01 \u2028', "steps": 3}
+    written = set()
+    for _ in range(8):
+        weights.save(
+            tmp_path / "a.safetensors", {"b": torch.ones(2), "a": torch.ones(3)}, kind="k", config={}, card=card
+        )
+        written.add((tmp_path / "a.safetensors").read_bytes())
+    assert len(written) == 1 and weights.card(tmp_path / "a.safetensors") == card
+
+
 def test_networks_round_trip(tmp_path):
     torch.manual_seed(0)
     widths = {"channel_base": 128, "channel_max": 8}

@@ -30,7 +30,19 @@ def save(path, tensors, *, kind, config, card=None):
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with written_atomically(path) as unfinished:
         save_file(tensors, unfinished, metadata=metadata)
+        sort_metadata(unfinished)
         unfinished.chmod(0o644)
+
+
+def sort_metadata(path):
+    """safetensors writes metadata in another order every time; with this the same content is the same file."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def is_native(path):

@@ -4,13 +4,15 @@
     python scripts/demo/train_demo.py --data PACK --device cuda --minutes 25 --out runs/demo --parts PARTS
 
 g_real at 64, 128 and 256 pixels, each first as an autoencoder, then as a GAN with reconstruction beside it, then
-g_rendering by Eq. 3. Every run gets its share of the minutes and ends with its learning rate at zero. OUT keeps what is
-needed to go on; --parts gets the same in files of at most 15 MiB after every run, and is where a machine with an empty
-OUT goes on from. A second command with more minutes divides them among the runs that are left. At the end OUT/weights
-holds g_real.safetensors and g_rendering.safetensors; copy them to weights/demo if they measure better.
+g_rendering by Eq. 3, then the encoder that says where their inversion starts. Every run gets its share of the minutes
+and ends with its learning rate at zero. OUT keeps what is needed to go on; --parts gets the same in files of at most 15 MiB
+after every run, and is where a machine with an empty OUT goes on from. A second command with more minutes divides them
+among the runs that are left. At the end OUT/weights holds g_real.safetensors, g_rendering.safetensors and
+start.safetensors; copy them to weights/demo if they measure better.
 """
 
 import json
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.demo import parts as carried  # noqa: E402
+from scripts.demo import train_start  # noqa: E402
 from scripts.demo.pack_data import unpack  # noqa: E402
 
 LICENCE = "Apache-2.0; trained on CC0 renders"
@@ -40,18 +43,18 @@ class Part:
     """One run of the recipe."""
 
     name: str
-    look: str
+    look: str  # "both": the encoder of the start
     size: int
     share: float  # of the minutes
     warm_start: float = 0.0  # share of the run in which it is an autoencoder
 
 
 def recipe(sizes):
-    """The runs, in order: g_real at each of the sizes, then g_rendering at the last."""
-    shares = {1: [0.85], 2: [0.35, 0.5], 3: [0.2, 0.25, 0.4]}[len(sizes)]
+    """The runs, in order: g_real at each of the sizes, then g_rendering and the encoder at the last."""
+    shares = {1: [0.8], 2: [0.3, 0.5], 3: [0.15, 0.25, 0.4]}[len(sizes)]
     warm = [0.5, 0.3, 0.15]
     real = [Part(f"real{size}", "real", size, shares[i], warm[i]) for i, size in enumerate(sizes)]
-    return [*real, Part(f"rendering{sizes[-1]}", "rendered", sizes[-1], 0.15)]
+    return [*real, Part(f"rendering{sizes[-1]}", "rendered", sizes[-1], 0.12), Part("start", "both", sizes[-1], 0.08)]
 
 
 @click.command(help=__doc__, context_settings={"max_content_width": 110})
@@ -96,7 +99,11 @@ def make(data, out, parts, seconds, device, sizes, settings):
         time_left = end - time.monotonic()
         mine = time_left * run.share / sum(other.share for other in left)
         began = time.monotonic()
-        kimg = timed.run(configuration(run, runs, data, out, settings), out / run.name, device, mine, run.warm_start)
+        if run.look == "both":
+            kimg = start_encoder(run, runs, data, out, device, mine, settings["batch"], progress)
+        else:
+            config = configuration(run, runs, data, out, settings)
+            kimg = timed.run(config, out / run.name, device, mine, run.warm_start)
         progress[run.name] = {"kimg": kimg, "seconds": round(time.monotonic() - began), "device": device}
         click.echo(f"{run.name}: {kimg:g} kimg in {progress[run.name]['seconds']} s")
         (out / "progress.json").write_text(json.dumps(progress, indent=1))
@@ -108,12 +115,35 @@ def make(data, out, parts, seconds, device, sizes, settings):
     return [run.name for run in left]
 
 
+def start_encoder(run, runs, data, out, device, seconds, batch, progress):
+    """Train the encoder of the generators that are finished; from the one beside which g_real was trained, where that
+    run was on this machine. Returns its kimg."""
+    from training.dataset import training_names
+
+    export(out, runs, progress)  # what it is trained for
+    looks = [training_names(pictures_of(look, run, data, out)) for look in ("rendered", "real")]
+    beside = out / trained(runs, "real").name / "state.pt"
+    file = out / run.name / f"{run.name}.safetensors"
+    init = beside if beside.is_file() else None
+    return train_start.train(out / "weights", looks, file, seconds, time.monotonic, init, device, batch)
+
+
+def trained(runs, look):
+    """The last run of a look."""
+    return [run for run in runs if run.look == look][-1]
+
+
+def pictures_of(look, run, data, out):
+    """Folder of the pictures of one look at the size of a run."""
+    return unpack(data / f"{look}.zip", out / "pictures" / f"{look}-{run.size}", run.size)
+
+
 def configuration(run, runs, data, out, settings):
     """The TrainingConfig of a run: starts from the one before it."""
     from training.config import TrainingConfig
 
     before = runs[runs.index(run) - 1] if runs.index(run) else None
-    pictures = unpack(data / f"{run.look}.zip", out / "pictures" / f"{run.look}-{run.size}", run.size)
+    pictures = pictures_of(run.look, run, data, out)
     common = settings | dict(data=str(pictures), resolution=run.size, r1_gamma=0.2 * (run.size / 64))
     if run.look == "real":
         start = str(out / before.name / "snapshot.safetensors") if before else None
@@ -136,30 +166,36 @@ def state_files(runs, progress):
     for run in runs:
         if run.name in progress:
             names += [f"{run.name}/snapshot.safetensors", f"{run.name}/w_plus.npz", f"{run.name}/samples-last.png"]
+            names += [f"{run.name}/start.safetensors"]
     return names
 
 
 def export(out, runs, progress):
-    """OUT/weights/: g_real (with the D to fine-tune from) and g_rendering, in half precision, with their cards."""
+    """OUT/weights/: g_real (with the D to fine-tune from), g_rendering and, once there is one, the encoder, in half
+    precision, with their cards. The same files again from the same runs."""
     import weights
     from stylegan2 import checkpoints
     from training.snapshots import without_paths
 
-    for run, name in ((runs[-2], "g_real"), (runs[-1], "g_rendering")):
-        path = out / run.name / "snapshot.safetensors"
+    generators = {run.name: progress[run.name] for run in runs if run.look != "both"}
+    for look, name in (("real", "g_real"), ("rendered", "g_rendering")):
+        path = out / trained(runs, look).name / "snapshot.safetensors"
         networks = checkpoints.load(path)
         for network in networks.values():
             full_precision(network)
         card = {
-            "data": f"avatars, {run.look}/, without the identities from 003440 on",
+            "data": f"avatars, {look}/, without the identities from 003440 on",
             "command": "python scripts/demo/train_demo.py",
             "licence": LICENCE,
-            "runs": progress,
+            "runs": generators,
         } | weights.card(path)
         card["config"] = without_paths(card["config"])
         if name == "g_rendering":
             del networks["D"]
         checkpoints.save(out / "weights" / f"{name}.safetensors", networks, card, half=True)
+    encoder = out / trained(runs, "both").name / "start.safetensors"
+    if encoder.is_file():
+        shutil.copy(encoder, out / "weights")
 
 
 def full_precision(network):

@@ -16,7 +16,8 @@ from pathlib import Path
 import click
 import torch
 
-BATCH = (12, 4)  # rendered pictures, photos
+PHOTOS = 4  # one of so many pictures is a photo
+LEARNING_RATE = 2e-3
 HALF_LIFE = 1500  # pictures, of the average of the weights that is kept
 RISE, FALL = 400, 0.5  # the learning rate rises over so many pictures, and falls over the last share of the minutes
 LICENCE = "Apache-2.0; trained on CC0 renders"
@@ -60,44 +61,57 @@ def new_encoder(G, D, init):
 @click.option("--init", type=click.Path(exists=True, dir_okay=False), help="state.pt of a run of train.py.")
 @click.option("--out", default="weights/demo/start.safetensors", show_default=True, type=click.Path(path_type=Path))
 @click.option("--minutes", default=30.0, show_default=True, help="Of the processor.")
-@click.option("--learning-rate", default=2e-3, show_default=True)
+@click.option("--learning-rate", default=LEARNING_RATE, show_default=True)
 def main(data, exclude, folder, init, out, minutes, learning_rate):
+    from training.dataset import DatasetError, training_names
+
+    try:
+        looks = [training_names(data / look, exclude or data / "matched") for look in ("rendered", "real")]
+        train(folder, looks, out, 60 * minutes, time.process_time, init, learning_rate=learning_rate)
+    except (DatasetError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def train(folder, looks, out, seconds, clock, init=None, device="cpu", batch=16, learning_rate=LEARNING_RATE):
+    """Train the encoder of the pair in `folder` (None: the embedded one) until `seconds` of `clock` have gone into it,
+    those of the state that it goes on from included, and write it to `out`. Returns the kimg it has seen.
+
+    looks: the names of the rendered pictures and of the photos. init: state.pt of a run with an encoder, or None.
+    Raises ValueError, naming the file, for a state that does not fit.
+    """
     import weights
     from inversion.start import KIND
     from losses.perceptual import load_perceptual
     from stylegan2 import checkpoints
-    from training.dataset import DatasetError, Pictures, training_names
+    from training.dataset import Pictures
     from weights import roles
 
     files = [roles.find(folder, name) for name in ("g_rendering", "g_real")]
-    generators = [checkpoints.load_generator(file).to(memory_format=torch.channels_last) for file in files]
-    D = checkpoints.load_discriminator(files[1])
-    perceptual, side = load_perceptual().to(memory_format=torch.channels_last), generators[0].img_resolution
-    looks = ("rendered", "real")
-    try:
-        sets = [Pictures(training_names(data / look, exclude or data / "matched"), side) for look in looks]
-    except DatasetError as error:
-        raise click.ClickException(str(error)) from error
-    encoder = new_encoder(generators[0], D, init)
+    place = {"device": device, "memory_format": torch.channels_last}
+    generators = [checkpoints.load_generator(file).to(**place) for file in files]
+    D, perceptual = checkpoints.load_discriminator(files[1]), load_perceptual().to(**place)
+    sets = [Pictures(names, generators[0].img_resolution) for names in looks]
+    encoder = new_encoder(generators[0], D, init).to(**place)
     average = copy.deepcopy(encoder)
     optimizer = torch.optim.Adam(encoder.parameters(), lr=learning_rate, betas=(0.9, 0.99))
     state = out.with_name(out.name + ".state")
     seen, spent = restore(state, encoder, average, optimizer)
-    before, told, written = spent - time.process_time(), [], time.monotonic()
-    while (spent := before + time.process_time()) < 60 * minutes:
-        share = min(1.0, (1 - spent / (60 * minutes)) / FALL) * min(1.0, seen / RISE + 0.1)
+    counts = [batch - batch // PHOTOS, batch // PHOTOS]
+    before, told, written = spent - clock(), [], time.monotonic()
+    while (spent := before + clock()) < seconds:
+        share = min(1.0, (1 - spent / seconds) / FALL) * min(1.0, seen / RISE + 0.1)
         optimizer.param_groups[0]["lr"] = learning_rate * share
         torch.manual_seed(seen)
-        pictures = [batch_of(images, count) for images, count in zip(sets, BATCH, strict=True)]
+        pictures = [batch_of(images, count).to(**place) for images, count in zip(sets, counts, strict=True)]
         loss = reconstruction_error(encoder, generators, perceptual, pictures)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        seen += sum(BATCH)
-        follow(average, encoder, 0.5 ** (sum(BATCH) / min(HALF_LIFE, 0.1 * seen)))
-        told.append(loss.item())
+        seen += batch
+        follow(average, encoder, 0.5 ** (batch / min(HALF_LIFE, 0.1 * seen)))
+        told.append(loss.detach())
         if len(told) == 50:
-            click.echo(f"{seen} pictures, {spent / 60:.1f} min: error {sum(told) / 50:.4f}")
+            click.echo(f"{seen} pictures, {spent / 60:.1f} min: error {sum(told).item() / 50:.4f}")
             told = []
         if time.monotonic() - written > 180:
             keep(state, encoder, average, optimizer, seen, spent)
@@ -105,8 +119,9 @@ def main(data, exclude, folder, init, out, minutes, learning_rate):
     keep(state, encoder, average, optimizer, seen, spent)
     card = {"data": "avatars, rendered/ and real/", "command": "python -m scripts.demo.train_start", "licence": LICENCE}
     card |= {"kimg": seen / 1000, "minutes": round(spent / 60, 1), "trained_for": weights.sha256(files[0])}
-    tensors = {name: t.half() if t.is_floating_point() else t for name, t in average.state_dict().items()}
+    tensors = {name: (t.half() if t.is_floating_point() else t).cpu() for name, t in average.state_dict().items()}
     weights.save(out, tensors, kind=KIND, config=encoder.config, card=card)
+    return seen / 1000
 
 
 def batch_of(images, count):
@@ -141,13 +156,13 @@ def restore(path, encoder, average, optimizer):
 
 @contextmanager
 def state_of(path, otherwise):
-    """What a state file holds. Raises ClickException, naming the file, where that fails or is put to no use."""
+    """What a state file holds. Raises ValueError, naming the file, where that fails or is put to no use."""
     from training.snapshots import STATE_FAILURES, read_state
 
     try:
         yield read_state(path, "cpu")
     except (*STATE_FAILURES, OSError) as error:
-        raise click.ClickException(f"{path}: {otherwise}") from error
+        raise ValueError(f"{path}: {otherwise}") from error
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import weights
+from inversion.start import load_start
 from scripts.demo import pack_data, parts, train_demo
 from stylegan2 import checkpoints
 
@@ -64,7 +65,7 @@ def test_parts_give_back_the_same_files(tmp_path, monkeypatch):
 def test_the_whole_recipe_in_two_sessions(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(train_demo, "recipe", short)
     sizes = [16, 32]
-    for _ in range(3):  # each session does one run at least, however slow the machine is
+    for _ in range(4):  # each session does one run at least, however slow the machine is
         left = train_demo.make(pack, tmp_path / "out", tmp_path / "parts", 5, "cpu", sizes, TINY)
     assert left == []
     card = weights.card(tmp_path / "out/weights/g_real.safetensors")
@@ -76,15 +77,22 @@ def test_the_whole_recipe_in_two_sessions(pack, tmp_path, monkeypatch):
     assert G.img_resolution == 32 and not any(block.use_half for block in G.synthesis.blocks())
     assert torch.isfinite(G(torch.randn(2, 8), noise_mode="const")).all()
 
+    encoder = load_start(
+        tmp_path / "out/weights/start.safetensors", G, tmp_path / "out/weights/g_rendering.safetensors"
+    )
+    assert encoder(torch.zeros(1, 3, 32, 32)).isfinite().all()
+
     # another machine, with nothing but the parts, has nothing left to do
     again = train_demo.make(pack, tmp_path / "elsewhere", tmp_path / "parts", 1, "cpu", sizes, TINY)
     assert again == []
-    assert (tmp_path / "elsewhere/weights/g_real.safetensors").is_file()
+    for file in (tmp_path / "out/weights").iterdir():
+        assert file.read_bytes() == (tmp_path / "elsewhere/weights" / file.name).read_bytes()
 
 
 def short(sizes):
     return [
         train_demo.Part("real16", "real", 16, 0.3, 0.5),
         train_demo.Part("real32", "real", 32, 0.4, 0.3),
-        train_demo.Part("rendering32", "rendered", 32, 0.3),
+        train_demo.Part("rendering32", "rendered", 32, 0.2),
+        train_demo.Part("start", "both", 32, 0.1),
     ]
