@@ -6,8 +6,8 @@
 g_real at 64, 128 and 256 pixels, each first as an autoencoder, then as a GAN with reconstruction beside it, then
 g_rendering by Eq. 3, then the encoder that says where their inversion starts. Every run gets its share of the minutes
 and ends with its learning rate at zero. OUT keeps what is needed to go on; --parts gets the same in files of at most
-15 MiB after every run, and is where a machine with an empty OUT goes on from. A second command with more minutes divides them
-among the runs that are left. At the end OUT/weights holds g_real.safetensors, g_rendering.safetensors and
+15 MiB after every run, and is where a machine with an empty OUT goes on from. A second command with more minutes
+divides them among the runs that are left. At the end OUT/weights holds g_real.safetensors, g_rendering.safetensors and
 start.safetensors; copy them to weights/demo if they measure better.
 """
 
