@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
-from inversion.start import StartEncoder
+from inversion.start import StartEncoder, load_start
 from losses.perceptual import load_perceptual
 
 from .growth import grow
@@ -29,18 +29,33 @@ class Encoder(StartEncoder):
         super().__init__(G.num_ws, G.w_dim, size, D.config, extra=2 * G.z_dim)
         self.z_dim = G.z_dim
 
+    def start_as(self, path, G):
+        """Take the encoder of a file; it gives w+ only. Raises WeightsError or ValueError, naming the file, where it
+        does not fit G or has other layers."""
+        given, own = load_start(path, G).state_dict(), self.state_dict()
+        for name in ("trunk.b4.out.weight", "trunk.b4.out.bias"):
+            given[name] = torch.cat([own[name][: 2 * self.z_dim], given[name]])
+        try:
+            self.load_state_dict(given)
+        except RuntimeError as error:
+            raise ValueError(f"{path}: its encoder has other layers than D; leave out encoder") from error
+
     def forward(self, x, w_avg):
         mean, log_variance, offsets = self.head(x).tensor_split([self.z_dim, 2 * self.z_dim], dim=1)
         return mean, log_variance, w_avg + offsets.unflatten(1, self.rows)
 
 
 class Reconstruction(nn.Module):
-    """The encoder (trained, its trunk starts as D's) and the perceptual network (frozen)."""
+    """The encoder (trained; it starts as that of the file `encoder`, or its trunk as D's) and the perceptual network
+    (frozen)."""
 
-    def __init__(self, G, D, perceptual_weights_file=None):
+    def __init__(self, G, D, perceptual_weights_file=None, encoder=None):
         super().__init__()
         self.encoder = Encoder(D, G)
-        grow(D, self.encoder.trunk)
+        if encoder is None:
+            grow(D, self.encoder.trunk)
+        else:
+            self.encoder.start_as(encoder, G)
         self.perceptual = load_perceptual(perceptual_weights_file)
 
     def encode(self, x, w_avg):

@@ -34,7 +34,7 @@ class Run:
         self.trained = trained_parameters(self.G, transfer=self.g_real is not None)
         self.reconstruction = None
         if (config.reconstruction_weight or config.warm_start_kimg) and self.g_real is None:
-            self.reconstruction = Reconstruction(self.G, self.D, config.perceptual_weights_file)
+            self.reconstruction = Reconstruction(self.G, self.D, config.perceptual_weights_file, config.encoder)
             self.reconstruction.to(self.device, memory_format=torch.channels_last)
             self.trained += self.reconstruction.encoder.parameters()
         self.w_plus = load_w_plus(config.w_plus, self.G) if config.w_plus else None

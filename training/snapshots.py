@@ -138,7 +138,7 @@ def write_config(config, out):
 def without_paths(settings):
     """The settings of a run that mean something on another machine: what goes into a model card."""
     files = ("sketch_weights_file", "perceptual_weights_file")
-    paths = ("data", "exclude", "g_real", "discriminator", "init", "w_plus", *files)
+    paths = ("data", "exclude", "g_real", "discriminator", "init", "encoder", "w_plus", *files)
     return {name: value for name, value in settings.items() if name not in paths}
 
 

@@ -116,16 +116,16 @@ def make(data, out, parts, seconds, device, sizes, settings):
 
 
 def start_encoder(run, runs, data, out, device, seconds, batch, progress):
-    """Train the encoder of the generators that are finished; from the one beside which g_real was trained, where that
-    run was on this machine. Returns its kimg."""
+    """Train the encoder of the generators that are finished, with what the one beside which g_real was trained read off
+    the photos; from that one, where its run was on this machine. Returns its kimg."""
     from training.dataset import training_names
 
     export(out, runs, progress)  # what it is trained for
     looks = [training_names(pictures_of(look, run, data, out)) for look in ("rendered", "real")]
-    beside = out / trained(runs, "real").name / "state.pt"
+    beside, w_plus = (out / trained(runs, "real").name / file for file in ("state.pt", "w_plus.npz"))
     file = out / run.name / f"{run.name}.safetensors"
     init = beside if beside.is_file() else None
-    return train_start.train(out / "weights", looks, file, seconds, time.monotonic, init, device, batch)
+    return train_start.train(out / "weights", looks, file, seconds, time.monotonic, init, w_plus, device, batch)
 
 
 def trained(runs, look):

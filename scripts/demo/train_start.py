@@ -2,10 +2,11 @@
 
     python -m scripts.demo.train_start --data ../shared/avatars --exclude HELD_OUT --minutes 30
 
-Both generators stay as they are. Three of four pictures are computer graphics and are drawn again by g_rendering, the
-fourth is a photo and is drawn by g_real, so that the encoder's w+ suits both. --init takes the encoder beside which
-g_real was trained, from that run's state.pt. OUT.state, beside OUT, keeps what is needed to go on: the same command
-does, with more minutes.
+Both generators stay as they are. Half of the pictures are computer graphics and are drawn again by g_rendering. The
+other half become photos: what g_rendering draws of a photo's w+ is read, and g_real has to draw the photo. So the w+
+keeps to where g_real draws photos, which reconstruction alone does not ask for. --init takes the encoder beside which
+g_real was trained, from that run's state.pt, and --w-plus what it read off the photos. OUT.state, beside OUT, keeps
+what is needed to go on: the same command does, with more minutes.
 """
 
 import copy
@@ -16,25 +17,26 @@ from pathlib import Path
 import click
 import torch
 
-PHOTOS = 4  # one of so many pictures is a photo
+PHOTOS = 2  # one of so many pictures is to become a photo
 LEARNING_RATE = 2e-3
 HALF_LIFE = 1500  # pictures, of the average of the weights that is kept
 RISE, FALL = 400, 0.5  # the learning rate rises over so many pictures, and falls over the last share of the minutes
 LICENCE = "Apache-2.0; trained on CC0 renders"
 
 
-def reconstruction_error(encoder, generators, perceptual, pictures):
-    """Mean over the pictures of pyramid error + 2 LPIPS between them and what the generators draw of their w+, and a
-    little for leaving the mean latent. pictures: one batch [N, 3, R, R] a generator, all of one mapping network."""
+def reconstruction_error(encoder, generators, perceptual, read, wanted):
+    """Mean over the pictures of pyramid error + 2 LPIPS between what is wanted and what the generators draw of the w+
+    of what is read, and a little for leaving the mean latent. read, wanted: one batch [N, 3, R, R] a generator, all of
+    one mapping network."""
     from training.reconstruction import pyramid_error
 
-    x = torch.cat(pictures)
-    shift = encoder(x)
-    parts = zip(generators, shift.split([len(part) for part in pictures]), strict=True)
+    shift = encoder(torch.cat(read))
+    parts = zip(generators, shift.split([len(part) for part in read]), strict=True)
     y = torch.cat([G.synthesis(G.mapping.w_avg + part, noise_mode="const") for G, part in parts])
+    x = torch.cat(wanted)
     with torch.no_grad():
-        wanted = perceptual.features(x)
-    lpips = perceptual.distance(perceptual.features(y), wanted).mean()
+        features = perceptual.features(x)
+    lpips = perceptual.distance(perceptual.features(y), features).mean()
     return pyramid_error(y - x) + 2 * lpips + 1e-3 * shift.square().mean()
 
 
@@ -59,25 +61,31 @@ def new_encoder(G, D, init):
 @click.option("--exclude", type=click.Path(exists=True, file_okay=False), help="Names left out.  [DATA/matched]")
 @click.option("--weights", "folder", type=click.Path(path_type=Path), help="Folder of the pair.  [the embedded one]")
 @click.option("--init", type=click.Path(exists=True, dir_okay=False), help="state.pt of a run of train.py.")
+@click.option(
+    "--w-plus", type=click.Path(exists=True, dir_okay=False), help="w_plus.npz of that run.  [a photo itself is read]"
+)
 @click.option("--out", default="weights/demo/start.safetensors", show_default=True, type=click.Path(path_type=Path))
 @click.option("--minutes", default=30.0, show_default=True, help="Of the processor.")
 @click.option("--learning-rate", default=LEARNING_RATE, show_default=True)
-def main(data, exclude, folder, init, out, minutes, learning_rate):
+def main(data, exclude, folder, init, w_plus, out, minutes, learning_rate):
     from training.dataset import DatasetError, training_names
 
     try:
         looks = [training_names(data / look, exclude or data / "matched") for look in ("rendered", "real")]
-        train(folder, looks, out, 60 * minutes, time.process_time, init, learning_rate=learning_rate)
+        train(folder, looks, out, 60 * minutes, time.process_time, init, w_plus, learning_rate=learning_rate)
     except (DatasetError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def train(folder, looks, out, seconds, clock, init=None, device="cpu", batch=16, learning_rate=LEARNING_RATE):
+def train(
+    folder, looks, out, seconds, clock, init=None, w_plus=None, device="cpu", batch=16, learning_rate=LEARNING_RATE
+):
     """Train the encoder of the pair in `folder` (None: the embedded one) until `seconds` of `clock` have gone into it,
     those of the state that it goes on from included, and write it to `out`. Returns the kimg it has seen.
 
     looks: the names of the rendered pictures and of the photos. init: state.pt of a run with an encoder, or None.
-    Raises ValueError, naming the file, for a state that does not fit.
+    w_plus: a file of the photos' latents, in their order, or None: a photo is then read itself.
+    Raises ValueError, naming the file, for a state or latents that do not fit.
     """
     import weights
     from inversion.start import KIND
@@ -91,6 +99,7 @@ def train(folder, looks, out, seconds, clock, init=None, device="cpu", batch=16,
     generators = [checkpoints.load_generator(file).to(**place) for file in files]
     D, perceptual = checkpoints.load_discriminator(files[1]), load_perceptual().to(**place)
     sets = [Pictures(names, generators[0].img_resolution) for names in looks]
+    latents = None if w_plus is None else latents_of(w_plus, generators[1], looks[1]).to(device)
     encoder = new_encoder(generators[0], D, init).to(**place)
     average = copy.deepcopy(encoder)
     optimizer = torch.optim.Adam(encoder.parameters(), lr=learning_rate, betas=(0.9, 0.99))
@@ -102,8 +111,15 @@ def train(folder, looks, out, seconds, clock, init=None, device="cpu", batch=16,
         share = min(1.0, (1 - spent / seconds) / FALL) * min(1.0, seen / RISE + 0.1)
         optimizer.param_groups[0]["lr"] = learning_rate * share
         torch.manual_seed(seen)
-        pictures = [batch_of(images, count).to(**place) for images, count in zip(sets, counts, strict=True)]
-        loss = reconstruction_error(encoder, generators, perceptual, pictures)
+        batches = [batch_of(images, count) for images, count in zip(sets, counts, strict=True)]
+        (rendered, _, _), (photos, which, mirrored) = batches
+        rendered, photos = rendered.to(**place), photos.to(**place)
+        read = photos
+        if latents is not None:
+            with torch.no_grad():
+                read = generators[0].synthesis(latents[which], noise_mode="const").clamp(-1, 1)
+                read = torch.where(mirrored.to(device), read.flip(3), read)
+        loss = reconstruction_error(encoder, generators, perceptual, [rendered, read], [rendered, photos])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -124,10 +140,23 @@ def train(folder, looks, out, seconds, clock, init=None, device="cpu", batch=16,
     return seen / 1000
 
 
+def latents_of(path, G, photos):
+    """float32 [N, num_ws, w_dim], those of the photos. Raises ValueError, naming the file, where they are not."""
+    from inversion.latents import load_w_plus
+
+    latents = load_w_plus(path, G)
+    if len(latents) != len(photos):
+        raise ValueError(
+            f"{path}: {len(latents)} latents for {len(photos)} photos; give w_plus.npz of g_real's own run"
+        )
+    return latents.float()
+
+
 def batch_of(images, count):
-    """[count, 3, R, R] in [-1, 1], drawn and mirrored at random."""
-    x = images[torch.randint(0, len(images), [count]).tolist()].float() / 127.5 - 1
-    return torch.where(torch.rand(count, 1, 1, 1) < 0.5, x.flip(3), x).contiguous(memory_format=torch.channels_last)
+    """[count, 3, R, R] in [-1, 1], drawn and mirrored at random; which they are, and whether each is mirrored."""
+    which, mirrored = torch.randint(0, len(images), [count]), torch.rand(count, 1, 1, 1) < 0.5
+    x = images[which.tolist()].float() / 127.5 - 1
+    return torch.where(mirrored, x.flip(3), x), which, mirrored
 
 
 @torch.no_grad()

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import stylegan2.checkpoints
+import weights
+from inversion.start import KIND, StartEncoder
 from losses.perceptual import PerceptualNetwork
 from training.config import TrainingConfig
 from training.dataset import load_images, training_names
@@ -61,6 +63,20 @@ def test_the_smaller_generator_is_the_beginning_of_the_larger(config):
         G.synthesis.b16.conv1.weight.mul_(1.5)
     assert up_to(G) is G
     assert small.synthesis.b16.conv1.weight is G.synthesis.b16.conv1.weight
+
+
+def test_it_starts_as_the_encoder_of_a_file(config, tmp_path):
+    """Reconstruction beside the GAN goes on from where the start's encoder is, also in a wider generator."""
+    G, D = (stylegan2.checkpoints.load(config.init)[name] for name in ("G_ema", "D"))
+    start, file = StartEncoder(G.num_ws, 8, 32, D.config), tmp_path / "start.safetensors"
+    weights.save(file, start.state_dict(), kind=KIND, config=start.config)
+    wider = dataclasses.replace(config, encoder=str(file), channel_base=256, channel_max=16)
+    run, x = Run(wider, "cpu"), torch.rand(2, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(run.reconstruction.encode(x, run.G.mapping.w_avg), start.w_plus(x, run.G))
+    other = StartEncoder(G.num_ws, 8, 16, D.config)
+    weights.save(file, other.state_dict(), kind=KIND, config=other.config)
+    with pytest.raises(ValueError, match="start.safetensors: its encoder has other layers than D"):
+        Run(wider, "cpu")
 
 
 def test_the_pairing_loss_trains_both(config, tmp_path, weights_of):

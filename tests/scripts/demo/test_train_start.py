@@ -1,6 +1,7 @@
 """The command that trains the encoder of the start: it writes a file that fits, and goes on from its state."""
 
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import weights
+from alignment.tensors import to_tensor
 from inversion.start import load_start
+from scripts.demo import train_start
 from scripts.demo.train_start import main, new_encoder
 from stylegan2 import Discriminator, Generator, checkpoints
 from training.reconstruction import Encoder
@@ -75,3 +78,33 @@ def test_what_is_no_state_and_no_data_is_named(folder):
         command = ["--data", folder / "data", "--weights", folder / "weights", "--out", out, "--minutes", 0.001, *wrong]
         done = CliRunner().invoke(main, [str(part) for part in command])
         assert done.exit_code == 1 and named in done.output and isinstance(done.exception, SystemExit), done.output
+
+
+def test_photos_are_read_as_g_rendering_draws_them(folder, monkeypatch):
+    """With the photos' latents: what is read is what g_rendering draws of them, mirrored where the photo is."""
+
+    class Seen(Exception):
+        pass
+
+    def stop(encoder, generators, perceptual, read, wanted):
+        raise Seen(generators[0], read, wanted)
+
+    monkeypatch.setattr(train_start, "reconstruction_error", stop)
+    names = [folder / "data" / "real" / f"{number}.png" for number in range(3)]
+    latents = np.random.default_rng(1).standard_normal((3, 8, 8), dtype=np.float32)
+    np.savez(folder / "w_plus.npz", w_plus=latents)
+    given = folder / "weights", [names, names], folder / "start.safetensors", 60, time.monotonic
+    with pytest.raises(Seen) as seen:
+        train_start.train(*given, w_plus=folder / "w_plus.npz")
+    g_rendering, read, wanted = seen.value.args
+    torch.testing.assert_close(read[0], wanted[0])
+    photos = torch.stack([to_tensor(np.array(Image.open(name))[None], "cpu")[0] for name in names])
+    drawn = g_rendering.synthesis(torch.from_numpy(latents), noise_mode="const").clamp(-1, 1)
+    photos, drawn = (torch.cat([x, x.flip(3)]) for x in (photos, drawn))
+    which = (wanted[1][:, None] - photos).abs().amax((2, 3, 4)).argmin(1)
+    torch.testing.assert_close(wanted[1], photos[which])
+    torch.testing.assert_close(read[1], drawn[which], atol=1e-4, rtol=0)
+    assert len(which.unique()) > 3
+    np.savez(folder / "w_plus.npz", w_plus=latents[:2])
+    with pytest.raises(ValueError, match="w_plus.npz: 2 latents for 3 photos"):
+        train_start.train(*given, w_plus=folder / "w_plus.npz")
