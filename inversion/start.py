@@ -2,9 +2,12 @@
 
 From the mean latent a few steps of Eq. 4 do not get far. The guess is good to the pose, the hair and the colours, and
 what Eq. 4 finds from there is nearer to the portrait and to the latents of the generator's own training. Kin: J. Zhu
-et al., "In-Domain GAN Inversion for Real Image Editing", 2020. It fits one generator, the g_rendering of its folder.
+et al., "In-Domain GAN Inversion for Real Image Editing", 2020. It is the encoder beside which g_real was trained
+(training/reconstruction.py) and has never seen computer graphics: what it reads off a rendered portrait is the w+ of a
+photo, and g_rendering, which shares W+ with g_real, draws the portrait from it.
 """
 
+import hashlib
 import math
 
 import torch
@@ -51,10 +54,14 @@ class StartEncoder(nn.Module):
         return generator.mapping.w_avg + self(x)
 
 
-def load_start(path, generator, file=None):
-    """The StartEncoder of a file, frozen. file: the generator's, which the encoder has to be trained for where its card
-    says for which. Raises WeightsError, naming the file, when it is damaged, holds something else, was trained for
-    another generator, or gives another w+ than this one takes."""
+def latent_space(generator):
+    """What tells the W+ of a generator, and of those fine-tuned from it, from others: a digest of its mean latent."""
+    return hashlib.sha256(generator.mapping.w_avg.detach().half().cpu().numpy().tobytes()).hexdigest()
+
+
+def load_start(path, generator):
+    """The StartEncoder of a file, frozen. Raises WeightsError, naming the file, when it is damaged, holds something
+    else, gives another w+ than the generator takes, or, by its card, that of another W+."""
 
     def described():
         encoder = StartEncoder(**config)
@@ -69,11 +76,13 @@ def load_start(path, generator, file=None):
         if encoder.rows != (generator.num_ws, generator.w_dim):
             raise weights.WeightsError(
                 f"{path}: gives w+ of {list(encoder.rows)}, g_rendering takes [{generator.num_ws}, {generator.w_dim}]; "
-                "train it anew for this g_rendering"
+                "take the one beside which this g_real was trained"
             )
-        meant = weights.card(path).get("trained_for")
-        if None not in (file, meant) and meant != weights.sha256(file):
-            raise weights.WeightsError(f"{path}: was trained for another g_rendering than {file}; train it anew")
+        own = weights.card(path).get("latent_space")
+        if own is not None and own != latent_space(generator):
+            raise weights.WeightsError(
+                f"{path}: reads off the w+ of another g_real; take the one beside which this one was trained"
+            )
     except weights.WeightsError as error:
         raise weights.WeightsError(f"{error}; or remove it: the inversion then starts at the mean latent") from error
     return encoder

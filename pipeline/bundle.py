@@ -63,7 +63,7 @@ def load_bundle(folder=None, device="cpu", g_rendering=None):
     """Load g_real, g_rendering, perceptual and parser from a folder; None = the embedded bundle.
 
     Each may be our own file or the public one (weights/roles.py). g_rendering: a file, or a run folder of train.py, in
-    place of the folder's; the folder's encoder, which was trained for that, is then not used. Raises WeightsError,
+    place of the folder's; the folder's encoder, which may be of another W+, is then not used. Raises WeightsError,
     naming the file, when one is missing, damaged or does not fit.
     """
     import torch
@@ -98,6 +98,6 @@ def load_bundle(folder=None, device="cpu", g_rendering=None):
         raise weights.WeightsError(f"{files['g_rendering']}: {what}; it must be this g_real, fine-tuned")
     if g_rendering is None and (folder / START).is_file():
         files["start"] = folder / START
-        networks["start"] = load_start(files["start"], rendering, files["g_rendering"])
+        networks["start"] = load_start(files["start"], rendering)
     networks = {k: n.to(device, memory_format=torch.channels_last) for k, n in networks.items()}
     return Bundle(**networks, device=device, files=files, limits=load_calibration(folder))

@@ -54,6 +54,7 @@ def train(config, out, device="cpu", progress=True, tell=lambda line: None):
             advance(run, images, out, received, progress)
             if run.reconstruction is not None and processes.rank() == 0:
                 snapshots.write_w_plus(run, images, out)
+                snapshots.write_start(run, out)
     finally:
         processes.stop()
     return out / "snapshot.safetensors"

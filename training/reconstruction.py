@@ -3,7 +3,8 @@
 An encoder maps half of each real batch to w+, and the generator has to draw those pictures again (after Larsen et al.
 2016, with LPIPS). D judges the reconstructions along with the samples. The direct supervision teaches the generator
 eyes and mouths long before the adversarial loss alone would, and fills W+ with what the inversion will look for. After
-training the encoder only leaves the w+ of the training pictures (`w_plus.npz`), for fine-tuning to draw latents from.
+training the encoder says where an inversion starts (`start.safetensors`; inversion/start.py), and leaves the w+ of the
+training pictures (`w_plus.npz`), for fine-tuning to draw latents from.
 """
 
 import torch
@@ -15,6 +16,7 @@ from losses.perceptual import load_perceptual
 
 from .growth import grow
 
+HEAD = ("trunk.b4.out.weight", "trunk.b4.out.bias")  # rows for z, then for w+
 ENCODER_SIZE = 64  # the encoder sees larger pictures reduced to this: enough to tell people apart, and cheap
 
 
@@ -29,11 +31,21 @@ class Encoder(StartEncoder):
         super().__init__(G.num_ws, G.w_dim, size, D.config, extra=2 * G.z_dim)
         self.z_dim = G.z_dim
 
+    def start(self):
+        """The part that gives w+, as a StartEncoder that computes in float32."""
+        with torch.device("meta"):
+            result = StartEncoder(*self.rows, self.size, self.config["settings"] | {"num_fp16_res": 0})
+        tensors = self.state_dict()
+        for name in HEAD:
+            tensors[name] = tensors[name][2 * self.z_dim :]
+        result.load_state_dict(tensors, assign=True)
+        return result
+
     def start_as(self, path, G):
         """Take the encoder of a file; it gives w+ only. Raises WeightsError or ValueError, naming the file, where it
         does not fit G or has other layers."""
         given, own = load_start(path, G).state_dict(), self.state_dict()
-        for name in ("trunk.b4.out.weight", "trunk.b4.out.bias"):
+        for name in HEAD:
             given[name] = torch.cat([own[name][: 2 * self.z_dim], given[name]])
         try:
             self.load_state_dict(given)

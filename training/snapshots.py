@@ -12,6 +12,8 @@ import yaml
 from PIL import Image
 
 import stylegan2.checkpoints
+import weights
+from inversion.start import KIND, latent_space
 from machine import processes
 from weights.files import first_line, written_atomically
 
@@ -127,6 +129,14 @@ def write_w_plus(run, images, out):
         parts.append(run.reconstruction.encode(x, run.G_ema.mapping.w_avg).half().cpu())
     with written_atomically(Path(out) / "w_plus.npz") as unfinished:
         np.savez(unfinished, w_plus=torch.cat(parts).numpy())
+
+
+def write_start(run, out):
+    """`start.safetensors`: the encoder, in half precision, for inversions into what is fine-tuned from this run's G."""
+    encoder = run.reconstruction.encoder.start()
+    tensors = {name: (t.half() if t.is_floating_point() else t).cpu() for name, t in encoder.state_dict().items()}
+    card = {"kimg": run.seen / 1000, "latent_space": latent_space(run.G_ema)}
+    weights.save(Path(out) / "start.safetensors", tensors, kind=KIND, config=encoder.config, card=card)
 
 
 def write_config(config, out):

@@ -4,11 +4,11 @@
     python scripts/demo/train_demo.py --data PACK --device cuda --minutes 25 --out runs/demo --parts PARTS
 
 g_real at 64, 128 and 256 pixels, each first as an autoencoder, then as a GAN with reconstruction beside it, then
-g_rendering by Eq. 3, then the encoder that says where their inversion starts. Every run gets its share of the minutes
-and ends with its learning rate at zero. OUT keeps what is needed to go on; --parts gets the same in files of at most
-15 MiB after every run, and is where a machine with an empty OUT goes on from. A second command with more minutes
-divides them among the runs that are left. At the end OUT/weights holds g_real.safetensors, g_rendering.safetensors and
-start.safetensors; copy them to weights/demo if they measure better.
+g_rendering by Eq. 3. Every run gets its share of the minutes and ends with its learning rate at zero. OUT keeps what is
+needed to go on; --parts gets the same in files of at most 15 MiB after every run, and is where a machine with an empty
+OUT goes on from. A second command with more minutes divides them among the runs that are left. At the end OUT/weights
+holds g_real.safetensors, g_rendering.safetensors and start.safetensors (the encoder of g_real's reconstructions, where
+the inversion starts); copy them to weights/demo if they measure better.
 """
 
 import json
@@ -23,7 +23,6 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.demo import parts as carried  # noqa: E402
-from scripts.demo import train_start  # noqa: E402
 from scripts.demo.pack_data import unpack  # noqa: E402
 
 LICENCE = "Apache-2.0; trained on CC0 renders"
@@ -43,18 +42,18 @@ class Part:
     """One run of the recipe."""
 
     name: str
-    look: str  # "both": the encoder of the start
+    look: str
     size: int
     share: float  # of the minutes
     warm_start: float = 0.0  # share of the run in which it is an autoencoder
 
 
 def recipe(sizes):
-    """The runs, in order: g_real at each of the sizes, then g_rendering and the encoder at the last."""
-    shares = {1: [0.8], 2: [0.3, 0.5], 3: [0.15, 0.25, 0.4]}[len(sizes)]
+    """The runs, in order: g_real at each of the sizes, then g_rendering at the last."""
+    shares = {1: [0.85], 2: [0.3, 0.55], 3: [0.15, 0.25, 0.45]}[len(sizes)]
     warm = [0.5, 0.3, 0.15]
     real = [Part(f"real{size}", "real", size, shares[i], warm[i]) for i, size in enumerate(sizes)]
-    return [*real, Part(f"rendering{sizes[-1]}", "rendered", sizes[-1], 0.12), Part("start", "both", sizes[-1], 0.08)]
+    return [*real, Part(f"rendering{sizes[-1]}", "rendered", sizes[-1], 0.15)]
 
 
 @click.command(help=__doc__, context_settings={"max_content_width": 110})
@@ -99,11 +98,8 @@ def make(data, out, parts, seconds, device, sizes, settings):
         time_left = end - time.monotonic()
         mine = time_left * run.share / sum(other.share for other in left)
         began = time.monotonic()
-        if run.look == "both":
-            kimg = start_encoder(run, runs, data, out, device, mine, settings["batch"], progress)
-        else:
-            config = configuration(run, runs, data, out, settings)
-            kimg = timed.run(config, out / run.name, device, mine, run.warm_start)
+        config = configuration(run, runs, data, out, settings)
+        kimg = timed.run(config, out / run.name, device, mine, run.warm_start)
         progress[run.name] = {"kimg": kimg, "seconds": round(time.monotonic() - began), "device": device}
         click.echo(f"{run.name}: {kimg:g} kimg in {progress[run.name]['seconds']} s")
         (out / "progress.json").write_text(json.dumps(progress, indent=1))
@@ -113,19 +109,6 @@ def make(data, out, parts, seconds, device, sizes, settings):
     if not left:
         export(out, runs, progress)
     return [run.name for run in left]
-
-
-def start_encoder(run, runs, data, out, device, seconds, batch, progress):
-    """Train the encoder of the generators that are finished, with what the one beside which g_real was trained read off
-    the photos; from that one, where its run was on this machine. Returns its kimg."""
-    from training.dataset import training_names
-
-    export(out, runs, progress)  # what it is trained for
-    looks = [training_names(pictures_of(look, run, data, out)) for look in ("rendered", "real")]
-    beside, w_plus = (out / trained(runs, "real").name / file for file in ("state.pt", "w_plus.npz"))
-    file = out / run.name / f"{run.name}.safetensors"
-    init = beside if beside.is_file() else None
-    return train_start.train(out / "weights", looks, file, seconds, time.monotonic, init, w_plus, device, batch)
 
 
 def trained(runs, look):
@@ -171,13 +154,12 @@ def state_files(runs, progress):
 
 
 def export(out, runs, progress):
-    """OUT/weights/: g_real (with the D to fine-tune from), g_rendering and, once there is one, the encoder, in half
-    precision, with their cards. The same files again from the same runs."""
+    """OUT/weights/: g_real (with the D to fine-tune from), g_rendering and the encoder, in half precision, with their
+    cards. The same files again from the same runs."""
     import weights
     from stylegan2 import checkpoints
     from training.snapshots import without_paths
 
-    generators = {run.name: progress[run.name] for run in runs if run.look != "both"}
     for look, name in (("real", "g_real"), ("rendered", "g_rendering")):
         path = out / trained(runs, look).name / "snapshot.safetensors"
         networks = checkpoints.load(path)
@@ -187,15 +169,13 @@ def export(out, runs, progress):
             "data": f"avatars, {look}/, without the identities from 003440 on",
             "command": "python scripts/demo/train_demo.py",
             "licence": LICENCE,
-            "runs": generators,
+            "runs": progress,
         } | weights.card(path)
         card["config"] = without_paths(card["config"])
         if name == "g_rendering":
             del networks["D"]
         checkpoints.save(out / "weights" / f"{name}.safetensors", networks, card, half=True)
-    encoder = out / trained(runs, "both").name / "start.safetensors"
-    if encoder.is_file():
-        shutil.copy(encoder, out / "weights")
+    shutil.copy(out / trained(runs, "real").name / "start.safetensors", out / "weights")
 
 
 def full_precision(network):

@@ -2,12 +2,13 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 import stylegan2.checkpoints
 import weights
-from inversion.start import KIND, StartEncoder
+from inversion.start import KIND, StartEncoder, load_start
 from losses.perceptual import PerceptualNetwork
 from training.config import TrainingConfig
 from training.dataset import load_images, training_names
@@ -77,6 +78,19 @@ def test_it_starts_as_the_encoder_of_a_file(config, tmp_path):
     weights.save(file, other.state_dict(), kind=KIND, config=other.config)
     with pytest.raises(ValueError, match="start.safetensors: its encoder has other layers than D"):
         Run(wider, "cpu")
+
+
+def test_training_leaves_its_encoder_for_the_inversion(config, pictures, tmp_path):
+    """It gives the w+ of w_plus.npz, for this generator and what is fine-tuned from it, not for another."""
+    half = dataclasses.replace(config, num_fp16_res=2, conv_clamp=256)
+    G = stylegan2.checkpoints.load_generator(train(half, tmp_path / "run", progress=False))
+    start = load_start(tmp_path / "run" / "start.safetensors", G)
+    assert start.config["settings"]["num_fp16_res"] == 0
+    images = load_images(training_names(pictures), 32)
+    known = torch.from_numpy(np.load(tmp_path / "run" / "w_plus.npz")["w_plus"]).float()
+    torch.testing.assert_close(start.w_plus(images.float() / 127.5 - 1, G), known, atol=0.02, rtol=0.02)
+    with pytest.raises(weights.WeightsError, match="of another g_real"):
+        load_start(tmp_path / "run" / "start.safetensors", stylegan2.checkpoints.load_generator(config.init))
 
 
 def test_the_pairing_loss_trains_both(config, tmp_path, weights_of):
