@@ -20,6 +20,7 @@ from stylegan2.layers import FullyConnectedLayer
 from weights.networks import filled
 
 KIND = "start"
+REMEDY = "take the one beside which this g_real was trained"
 
 
 class StartEncoder(nn.Module):
@@ -66,23 +67,17 @@ def load_start(path, generator):
     def described():
         encoder = StartEncoder(**config)
         if encoder.size > generator.img_resolution:
-            raise ValueError(f"it reads {encoder.size} pixels, g_rendering draws {generator.img_resolution}")
+            raise ValueError(f"it reads {encoder.size} pixels, the generator draws {generator.img_resolution}")
         encoder(torch.zeros(1, 3, encoder.size, encoder.size))  # without memory; what it cannot read fails here
         return encoder
 
-    try:
-        tensors, config = weights.load(path, KIND)
-        encoder = filled(path, described, tensors, "the encoder that it describes")
-        if encoder.rows != (generator.num_ws, generator.w_dim):
-            raise weights.WeightsError(
-                f"{path}: gives w+ of {list(encoder.rows)}, g_rendering takes [{generator.num_ws}, {generator.w_dim}]; "
-                "take the one beside which this g_real was trained"
-            )
-        own = weights.card(path).get("latent_space")
-        if own is not None and own != latent_space(generator):
-            raise weights.WeightsError(
-                f"{path}: reads off the w+ of another g_real; take the one beside which this one was trained"
-            )
-    except weights.WeightsError as error:
-        raise weights.WeightsError(f"{error}; or remove it: the inversion then starts at the mean latent") from error
+    tensors, config = weights.load(path, KIND)
+    encoder = filled(path, described, tensors, "the encoder that it describes")
+    if encoder.rows != (generator.num_ws, generator.w_dim):
+        taken = f"[{generator.num_ws}, {generator.w_dim}]"
+        raise weights.WeightsError(f"{path}: gives w+ of {list(encoder.rows)}, the generator takes {taken}; {REMEDY}")
+    card = weights.card(path)
+    own = card.get("latent_space", card.get("trained_for"))  # the second in older files, each of one pair that is gone
+    if own is not None and own != latent_space(generator):
+        raise weights.WeightsError(f"{path}: reads off the w+ of another g_real; {REMEDY}")
     return encoder

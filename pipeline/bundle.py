@@ -98,6 +98,11 @@ def load_bundle(folder=None, device="cpu", g_rendering=None):
         raise weights.WeightsError(f"{files['g_rendering']}: {what}; it must be this g_real, fine-tuned")
     if g_rendering is None and (folder / START).is_file():
         files["start"] = folder / START
-        networks["start"] = load_start(files["start"], rendering)
+        try:
+            networks["start"] = load_start(files["start"], rendering)
+        except weights.WeightsError as error:
+            raise weights.WeightsError(
+                f"{error}; or remove it: the inversion then starts at the mean latent"
+            ) from error
     networks = {k: n.to(device, memory_format=torch.channels_last) for k, n in networks.items()}
     return Bundle(**networks, device=device, files=files, limits=load_calibration(folder))

@@ -46,7 +46,9 @@ class TrainingConfig:
     warm_start_size: Resolution | None = None  # on pictures of this size, and blocks up to it; None = the resolution
     warm_start_kl: Weight = 1e-3  # its weight of the KL divergence, in nats
     reconstruction_weight: Weight = 0  # plain training: half of each batch is reconstructed from an encoder's w+
-    encoder: str | None = None  # what that encoder starts as: the start.safetensors of `init`; None = D's trunk
+    encoder: str | None = (
+        None  # what that encoder starts as: start.safetensors of `init`; None = D's trunk
+    )
 
     w_plus: str | None = None  # fine-tuning: a file of latents; half of each batch is drawn from it, not from z
 
@@ -165,8 +167,8 @@ def contradictions(config):
         for key in ("warm_start_kimg", "reconstruction_weight"):
             if getattr(c, key):
                 found.append(f"{key} = {getattr(c, key)} is for plain training; leave out {key} or g_real")
-    if c.encoder and (c.g_real or not (c.warm_start_kimg or c.reconstruction_weight)):
-        found.append("encoder is for plain training, beside warm_start_kimg or reconstruction_weight")
+    if c.encoder and (c.g_real or not c.init or not (c.warm_start_kimg or c.reconstruction_weight)):
+        found.append("encoder is for plain training from init, beside warm_start_kimg or reconstruction_weight")
     if c.discriminator and not c.g_real:
         found.append("discriminator is for fine-tuning, beside g_real; plain training takes D from init")
     return found

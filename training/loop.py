@@ -31,10 +31,11 @@ def train(config, out, device="cpu", progress=True, tell=lambda line: None):
     tell: is given a line about files beside the training pictures that are not taken.
 
     Writes `config.yaml`, `log.txt`, `stats.jsonl`, `metrics.jsonl`, TensorBoard events, `samples-*.png`,
-    `snapshot-*.safetensors` (G_ema and D; `snapshot.safetensors` is the newest) and `state.pt`. Returns the path of the
-    snapshot. Raises stopping.Stopped after SIGINT or SIGTERM, FloatingPointError when a loss is no longer finite (the
-    last state and snapshot stay as they are), replicas.ReplicaError when the weights of the processes have come apart,
-    ValueError when something does not fit or another training runs in `out`.
+    `snapshot-*.safetensors` (G_ema and D; `snapshot.safetensors` is the newest) and `state.pt`; at the end, with an
+    encoder beside G, `start.safetensors` (it) and `w_plus.npz` (what it reads off the training pictures). Returns the
+    path of the snapshot. Raises stopping.Stopped after SIGINT or SIGTERM, FloatingPointError when a loss is no longer
+    finite (the last state and snapshot stay as they are), replicas.ReplicaError when the weights of the processes have
+    come apart, ValueError when something does not fit or another training runs in `out`.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -52,12 +53,17 @@ def train(config, out, device="cpu", progress=True, tell=lambda line: None):
                     snapshots.write(run, out)
                     (out / "warm_start.pt").unlink(missing_ok=True)
             advance(run, images, out, received, progress)
-            if run.reconstruction is not None and processes.rank() == 0:
+            if run.reconstruction is not None and keeps_up(run) and processes.rank() == 0:
                 snapshots.write_w_plus(run, images, out)
                 snapshots.write_start(run, out)
     finally:
         processes.stop()
     return out / "snapshot.safetensors"
+
+
+def keeps_up(run):
+    """Whether the encoder fits the G of this moment: it stands still in adversarial steps without reconstruction."""
+    return bool(run.config.reconstruction_weight) or not run.seen
 
 
 def advance(run, images, out, received, progress):

@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d
 
 from inversion.start import StartEncoder, load_start
 from losses.perceptual import load_perceptual
+from weights import WeightsError
 
 from .growth import grow
 
@@ -42,13 +43,15 @@ class Encoder(StartEncoder):
         return result
 
     def start_as(self, path, G):
-        """Take the encoder of a file; it gives w+ only. Raises WeightsError or ValueError, naming the file, where it
-        does not fit G or has other layers."""
-        given, own = load_start(path, G).state_dict(), self.state_dict()
-        for name in HEAD:
-            given[name] = torch.cat([own[name][: 2 * self.z_dim], given[name]])
+        """Take the encoder of a file; it gives w+ only. Raises ValueError, naming the file, where it does not fit G or
+        has other layers."""
         try:
+            given, own = load_start(path, G).state_dict(), self.state_dict()
+            for name in HEAD:
+                given[name] = torch.cat([own[name][: 2 * self.z_dim], given[name]])
             self.load_state_dict(given)
+        except WeightsError as error:
+            raise ValueError(f"{error}; or leave out encoder") from error
         except RuntimeError as error:
             raise ValueError(f"{path}: its encoder has other layers than D; leave out encoder") from error
 

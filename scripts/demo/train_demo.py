@@ -12,7 +12,6 @@ the inversion starts); copy them to weights/demo if they measure better.
 """
 
 import json
-import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -157,6 +156,7 @@ def export(out, runs, progress):
     """OUT/weights/: g_real (with the D to fine-tune from), g_rendering and the encoder, in half precision, with their
     cards. The same files again from the same runs."""
     import weights
+    from inversion.start import KIND
     from stylegan2 import checkpoints
     from training.snapshots import without_paths
 
@@ -165,17 +165,25 @@ def export(out, runs, progress):
         networks = checkpoints.load(path)
         for network in networks.values():
             full_precision(network)
-        card = {
-            "data": f"avatars, {look}/, without the identities from 003440 on",
-            "command": "python scripts/demo/train_demo.py",
-            "licence": LICENCE,
-            "runs": progress,
-        } | weights.card(path)
+        card = card_of(look, progress) | weights.card(path)
         card["config"] = without_paths(card["config"])
         if name == "g_rendering":
             del networks["D"]
         checkpoints.save(out / "weights" / f"{name}.safetensors", networks, card, half=True)
-    shutil.copy(out / trained(runs, "real").name / "start.safetensors", out / "weights")
+    path = out / trained(runs, "real").name / "start.safetensors"
+    tensors, config = weights.load(path, KIND)
+    tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    card = card_of("real", progress) | weights.card(path)
+    weights.save(out / "weights" / "start.safetensors", tensors, kind=KIND, config=config, card=card)
+
+
+def card_of(look, progress):
+    return {
+        "data": f"avatars, {look}/, without the identities from 003440 on",
+        "command": "python scripts/demo/train_demo.py",
+        "licence": LICENCE,
+        "runs": progress,
+    }
 
 
 def full_precision(network):

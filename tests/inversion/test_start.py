@@ -113,9 +113,13 @@ def test_the_encoder_of_another_latent_space_is_refused(folder):
         kept(folder, card={"latent_space": latent_space(G)})
         assert load_bundle(folder).start is not None
         G.mapping.w_avg.add_(0.1)
-    kept(folder, card={"latent_space": latent_space(G)})
-    with pytest.raises(weights.WeightsError, match="start.safetensors: reads off the w.* of another .*remove it"):
-        load_bundle(folder)
+    for card in (
+        {"latent_space": latent_space(G)},
+        {"trained_for": weights.sha256(folder / "g_rendering.safetensors")},
+    ):
+        kept(folder, card=card)
+        with pytest.raises(weights.WeightsError, match="start.safetensors: reads off the w.* of another .*remove it"):
+            load_bundle(folder)
 
 
 def test_an_encoder_that_gives_no_numbers_is_named(folder):

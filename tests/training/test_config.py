@@ -44,6 +44,9 @@ def test_config_file(tmp_path):
         "data: x\nresolution: 16\naugment: bgcf": "augment = bgcf filters.* resolution of 32",
         "data: x\ng_real: y\nwarm_start_kimg: 1": "warm_start_kimg = 1.0 is for plain training",
         "data: x\ndiscriminator: y": "discriminator is for fine-tuning",
+        "data: x\nencoder: y\nreconstruction_weight: 1": "encoder is for plain training from init",
+        "data: x\nencoder: y\ninit: z": "encoder is for plain training from init",
+        "data: x\nencoder: y\ng_real: z": "encoder is for plain training from init",
     }
     for text, message in wrong.items():
         path.write_text(text)

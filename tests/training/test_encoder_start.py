@@ -74,9 +74,13 @@ def test_it_starts_as_the_encoder_of_a_file(config, tmp_path):
     wider = dataclasses.replace(config, encoder=str(file), channel_base=256, channel_max=16)
     run, x = Run(wider, "cpu"), torch.rand(2, 3, 32, 32) * 2 - 1
     torch.testing.assert_close(run.reconstruction.encode(x, run.G.mapping.w_avg), start.w_plus(x, run.G))
-    other = StartEncoder(G.num_ws, 8, 16, D.config)
-    weights.save(file, other.state_dict(), kind=KIND, config=other.config)
-    with pytest.raises(ValueError, match="start.safetensors: its encoder has other layers than D"):
+    for size, settings in ((16, D.config), (32, D.config | {"channel_max": 16}), (32, D.config | {"channel_max": 4})):
+        other = StartEncoder(G.num_ws, 8, size, settings)
+        weights.save(file, other.state_dict(), kind=KIND, config=other.config)
+        with pytest.raises(ValueError, match="start.safetensors: its encoder has other layers than D"):
+            Run(wider, "cpu")
+    weights.save(file, start.state_dict(), kind=KIND, config=start.config, card={"latent_space": "of another"})
+    with pytest.raises(ValueError, match="start.safetensors: .*another g_real; .*; or leave out encoder"):
         Run(wider, "cpu")
 
 
@@ -91,6 +95,14 @@ def test_training_leaves_its_encoder_for_the_inversion(config, pictures, tmp_pat
     torch.testing.assert_close(start.w_plus(images.float() / 127.5 - 1, G), known, atol=0.02, rtol=0.02)
     with pytest.raises(weights.WeightsError, match="of another g_real"):
         load_start(tmp_path / "run" / "start.safetensors", stylegan2.checkpoints.load_generator(config.init))
+
+
+def test_an_encoder_that_stands_still_is_not_left(config, tmp_path):
+    """Without reconstruction beside the GAN, G leaves the encoder of the warm start behind."""
+    for kimg, left in ((0, True), (0.016, False)):
+        settings = dataclasses.replace(config, reconstruction_weight=0, kimg=kimg)
+        train(settings, tmp_path / str(kimg), progress=False)
+        assert [(tmp_path / str(kimg) / name).is_file() for name in ("start.safetensors", "w_plus.npz")] == [left, left]
 
 
 def test_the_pairing_loss_trains_both(config, tmp_path, weights_of):
