@@ -46,9 +46,7 @@ class TrainingConfig:
     warm_start_size: Resolution | None = None  # on pictures of this size, and blocks up to it; None = the resolution
     warm_start_kl: Weight = 1e-3  # its weight of the KL divergence, in nats
     reconstruction_weight: Weight = 0  # plain training: half of each batch is reconstructed from an encoder's w+
-    encoder: str | None = (
-        None  # what that encoder starts as: start.safetensors of `init`; None = D's trunk
-    )
+    encoder: str | None = None  # file that encoder starts from: start.safetensors of `init`; None = D's trunk
 
     w_plus: str | None = None  # fine-tuning: a file of latents; half of each batch is drawn from it, not from z
 
