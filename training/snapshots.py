@@ -134,9 +134,9 @@ def write_w_plus(run, images, out):
 def write_start(run, out):
     """`start.safetensors`: the encoder, in half precision, for inversions into what is fine-tuned from this run's G."""
     encoder = run.reconstruction.encoder.start()
-    tensors = {name: (t.half() if t.is_floating_point() else t).cpu() for name, t in encoder.state_dict().items()}
     card = {"kimg": run.seen / 1000, "latent_space": latent_space(run.G_ema)}
-    weights.save(Path(out) / "start.safetensors", tensors, kind=KIND, config=encoder.config, card=card)
+    file = Path(out) / "start.safetensors"
+    weights.save(file, encoder.state_dict(), kind=KIND, config=encoder.config, card=card, half=True)
 
 
 def write_config(config, out):

@@ -16,9 +16,9 @@ DEMO = Path(__file__).resolve().parent / "demo"
 MAX_SIZE = 2**20  # no count, width or resolution in a network's description is larger
 
 
-def save(path, tensors, *, kind, config, card=None):
+def save(path, tensors, *, kind, config, card=None, half=False):
     """Write `tensors` (name -> tensor) atomically. `kind` names the network, `config` its constructor arguments,
-    `card` (JSON-able dict) data, steps, command and licence."""
+    `card` (JSON-able dict) data, steps, command and licence. half: floating-point tensors are stored as float16."""
     from safetensors.torch import save_file
 
     metadata = {
@@ -27,6 +27,8 @@ def save(path, tensors, *, kind, config, card=None):
         "config": json.dumps(config),
         "card": json.dumps(card or {}),
     }
+    if half:
+        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with written_atomically(path) as unfinished:
         save_file(tensors, unfinished, metadata=metadata)

@@ -172,9 +172,8 @@ def export(out, runs, progress):
         checkpoints.save(out / "weights" / f"{name}.safetensors", networks, card, half=True)
     path = out / trained(runs, "real").name / "start.safetensors"
     tensors, config = weights.load(path, KIND)
-    tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
     card = card_of("real", progress) | weights.card(path)
-    weights.save(out / "weights" / "start.safetensors", tensors, kind=KIND, config=config, card=card)
+    weights.save(out / "weights" / "start.safetensors", tensors, kind=KIND, config=config, card=card, half=True)
 
 
 def card_of(look, progress):

@@ -21,12 +21,10 @@ KIND = "stylegan2"
 def save(path, networks, card=None, half=False):
     """Write `networks` ({"G" | "G_ema" | "D": network}) atomically; `half` stores float16 (half the size)."""
     tensors = {
-        f"{name}.{key}": tensor.half() if half else tensor
-        for name, network in networks.items()
-        for key, tensor in network.state_dict().items()
+        f"{name}.{key}": tensor for name, network in networks.items() for key, tensor in network.state_dict().items()
     }
     config = {name: network.config for name, network in networks.items()}
-    weights.save(path, tensors, kind=KIND, config=config, card=card)
+    weights.save(path, tensors, kind=KIND, config=config, card=card, half=half)
 
 
 def load(path, device="cpu"):
