@@ -59,9 +59,11 @@ def plain_flops_per_image():
 
 
 def _networks(config):
-    """(G, D, g_real) on the meta device; a g_real file that is not there yet counts as one of the configured widths."""
-    if config.g_real and Path(config.g_real).is_file():  # read on the CPU: a file's reader computes with its numbers
-        return [network.to("meta").train() for network in build_networks(config)]
+    """(G, D, g_real) on the meta device; a file that is not there yet counts as one of the configured widths."""
+    given = config.g_real or config.init
+    if given and Path(given).is_file():  # read on the CPU: a file's reader computes with its numbers
+        G, D, g_real = build_networks(config)
+        return G.to("meta").train(), D.to("meta").train(), g_real and g_real.to("meta").train()
     with torch.device("meta"):
         G, D, _ = build_networks(replace(config, g_real=None, init=None, discriminator=None))
         g_real = (

@@ -88,6 +88,16 @@ def test_a_file_in_rosinalitys_layout_is_estimated_or_refused_clearly(file, tmp_
     assert estimate(config_of(file), 1)["parameters"]["G"] > 0
 
 
+def test_the_file_a_plain_run_starts_from_is_estimated_or_refused(file):
+    """--dry-run counted the configured widths, and said nothing of an `init` that the run itself would refuse."""
+    plain = dataclasses.replace(config_of(file), g_real=None, init=str(file), resolution=32)
+    G, D, _ = build_networks(plain)
+    counts = {"G": sum(p.numel() for p in G.parameters()), "D": sum(p.numel() for p in D.parameters())}
+    assert estimate(plain, 1)["parameters"] == counts
+    with pytest.raises(ValueError, match=f"{file.name}.*--set z_dim="):
+        estimate(dataclasses.replace(plain, z_dim=2 * plain.z_dim), 1)
+
+
 def test_portions_of_which_no_half_is_known_are_refused(file):
     """Half of each portion comes from w_plus: of three pictures or of one, that would be another share."""
     _, D, _ = build_networks(config_of(file))
