@@ -58,6 +58,17 @@ class Bundle:
         given = start or [None] * len(target)
         return torch.stack([o if g is None else g for o, g in zip(own, given, strict=True)]), schedule
 
+    def invert(self, target, schedule, start=None, on_step=None):
+        """(Inversion of the portraits `target` [N, 3, R, R] into g_rendering, what g_real draws of it, the same shape).
+
+        start: as for `begin`. on_step(step, lpips [N]) is called after every step.
+        """
+        from inversion import invert, regenerate
+
+        start, schedule = self.begin(target, schedule, start)
+        found = invert(self.g_rendering, target, self.perceptual, schedule, start=start, on_step=on_step)
+        return found, regenerate(self.g_real, found, self.g_rendering)
+
 
 def load_bundle(folder=None, device="cpu", g_rendering=None):
     """Load g_real, g_rendering, perceptual and parser from a folder; None = the embedded bundle.

@@ -99,13 +99,12 @@ def read(picture):
 def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
     """Align, invert into g_rendering (Eq. 4), regenerate with g_real: the Inverted of the faces `found` in a Picture.
 
-    schedule: an inversion.Schedule. start: as for Bundle.begin. on_step(step, lpips [N]) is called after every step.
+    schedule: an inversion.Schedule. start, on_step: as for Bundle.invert.
     Raises AlignmentError for a quad beside the picture.
     """
     import numpy as np
     import torch
 
-    import inversion
     from alignment import AlignmentError, crop_face
     from alignment.tensors import to_pixels, to_tensor
     from losses.resize import comparable
@@ -116,11 +115,9 @@ def invert_faces(picture, found, bundle, schedule, start=None, on_step=None):
         raise AlignmentError(f"{error}; check --quad or --landmarks") from error
     started = time.perf_counter()
     target = to_tensor(crops, bundle.device)
-    start, schedule = bundle.begin(target, schedule, start)
-    inverted = inversion.invert(bundle.g_rendering, target, bundle.perceptual, schedule, start=start, on_step=on_step)
+    inverted, portraits = bundle.invert(target, schedule, start, on_step)
     with torch.no_grad():
         lpips = bundle.perceptual(comparable(target), comparable(inverted.image))
-        portraits = inversion.regenerate(bundle.g_real, inverted, bundle.g_rendering)
     for numbers in (lpips, inverted.w_plus, inverted.image, portraits):
         if not torch.isfinite(numbers).all():
             raise NotFinite("the networks gave numbers that are not finite; check the weights, or use float32")

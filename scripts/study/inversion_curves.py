@@ -40,7 +40,7 @@ def main(data, out, folder, g_rendering, steps, rates, count, device):
     from compare.intervals import number
     from compare.paired.data import read_results, stems
     from compare.tables import write_table
-    from inversion import Schedule, invert, regenerate
+    from inversion import Schedule
     from losses.resize import comparable
     from machine.device import pick_device
     from metrics.identity import embedding, identity_distance
@@ -68,9 +68,8 @@ def main(data, out, folder, g_rendering, steps, rates, count, device):
         found = {"seconds": [], "LPIPS": [], "to the person (dlib)": []}
         for target, person in zip(targets.split(1), people, strict=True):
             started = time.perf_counter()
-            start, begun = bundle.begin(target, schedule)
-            inversion = invert(bundle.g_rendering, target, bundle.perceptual, begun, start=start, on_step=on_step)
-            (portrait,) = to_pixels(regenerate(bundle.g_real, inversion, bundle.g_rendering))
+            inversion, portrait = bundle.invert(target, schedule, on_step=on_step)
+            (portrait,) = to_pixels(portrait)
             found["seconds"].append(time.perf_counter() - started)
             with torch.no_grad():
                 found["LPIPS"].append(bundle.perceptual(comparable(target), comparable(inversion.image)).item())

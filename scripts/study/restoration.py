@@ -165,7 +165,6 @@ def between_the_evaluated(data, size, count, evaluated=24):
 def inversions(folder, schedule, portraits, bundle, used, bar):
     """(portraits, reconstructions: uint8 [N, S, S, 3]), one after the other as project.py does it; kept in `folder`."""
     from alignment.tensors import to_pixels, to_tensor
-    from inversion import invert, regenerate
     from weights.files import written_atomically
 
     used = {role: used[role] for role in bundle.used(schedule)}
@@ -178,11 +177,8 @@ def inversions(folder, schedule, portraits, bundle, used, bar):
     real, rendering = [], []
     for pixels in portraits.inputs:
         target = to_tensor(pixels[None], bundle.device)
-        start, begun = bundle.begin(target, schedule)
-        found = invert(
-            bundle.g_rendering, target, bundle.perceptual, begun, start=start, on_step=lambda *_: bar.update()
-        )
-        real.append(to_pixels(regenerate(bundle.g_real, found, bundle.g_rendering))[0])
+        found, portrait = bundle.invert(target, schedule, on_step=lambda *_: bar.update())
+        real.append(to_pixels(portrait)[0])
         rendering.append(to_pixels(found.image)[0])
     real, rendering = np.stack(real), np.stack(rendering)
     folder.mkdir(parents=True, exist_ok=True)
