@@ -18,11 +18,12 @@ anew.
 
 # Over 300 lines: most are options and what they mean.
 
-import math
 import os
 from pathlib import Path
 
 import click
+
+from machine.numbers import finite
 
 EXISTING = click.Path(dir_okay=False, path_type=Path)
 
@@ -47,13 +48,6 @@ def face_settings(context, parameter, values):
         value = kinds[name].convert(value, parameter, context)
         settings.setdefault(index, {})[name] = value if name == "blend" else finite(context, parameter, value)
     return settings or None
-
-
-def finite(context, parameter, value):
-    """A number; click's ranges let NaN pass."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no number")
-    return value
 
 
 class InGroups(click.Command):
@@ -220,8 +214,8 @@ def main(
     from jobs.video import extracted, the_video
 
     try:
-        if mesh is None and (texture or camera):
-            raise click.ClickException("--texture and --camera belong together with --mesh")
+        if mesh is None and (texture or camera or rounds):
+            raise click.ClickException("--texture, --camera and --rounds belong together with --mesh")
         video = the_video(inputs)
         sequence = sequence or loop or video is not None
         if sequence and int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -238,13 +232,15 @@ def main(
         if mesh is not None:
             from jobs.texture_case import check_mesh
 
-            check_mesh(mesh, texture)
+            check_mesh(mesh, texture, camera)
         pictures = natural_order(pictures) if sequence else pictures
         given = given_faces(landmarks, quad, pictures)
         if init is not None:
             check_there(init)
         if portrait is not None and sequence:
             raise click.ClickException("--portrait belongs to single pictures, not to a sequence; leave one out")
+        if portrait is not None and (init or steps or compiled):
+            raise click.ClickException("with --portrait nothing is inverted; leave out --init, --steps and --compile")
         portraits = None if portrait is None else partners(portrait, pictures)
 
         from dataclasses import replace
@@ -283,11 +279,12 @@ def main(
         if report.failed:
             raise SystemExit(report.exit_code)
         if mesh is not None:
-            from jobs.texture import refine_with_results
+            from jobs.texture import refine_with_composite
             from texture import TextureSchedule
 
             head = {"mesh": mesh, "texture": texture, "camera": camera}
-            refine_with_results(out / "texture", out / pictures[0][1], head, bundle, TextureSchedule(rounds))
+            composite = out / pictures[0][1] / report.pictures[0]["composite"]
+            refine_with_composite(out / "texture", composite, head, bundle, TextureSchedule(rounds))
     except click.ClickException as error:
         error.exit_code = 2
         raise

@@ -7,6 +7,8 @@ The same command again resumes the run.
 
 import click
 
+USUAL_GIB = 32  # of a V100, the paper's
+
 
 @click.command(help=__doc__, context_settings={"max_content_width": 110})
 @click.argument("config", type=click.Path(dir_okay=False))
@@ -62,7 +64,8 @@ def describe(config):
     for name, count in needs["parameters"].items():
         click.echo(f"{name:8} {count / 1e6:6.2f} M parameters")
     times = ", ".join(f"{minutes:.0f} min on {gpu}" for gpu, minutes in needs["minutes"].items())
-    click.echo(f"each of {world_size} processes: about {needs['gib']:.1f} GiB of GPU memory (estimate)")
+    hint = "; more processes or a smaller batch_gpu take less" if needs["gib"] > USUAL_GIB else ""
+    click.echo(f"each of {world_size} processes: about {needs['gib']:.1f} GiB of GPU memory (estimate){hint}")
     click.echo(f"{config.kimg:g} kimg: {needs['flops_per_image'] / 1e12:.2f} TFLOP a picture, about {times} (estimate)")
 
 

@@ -105,13 +105,19 @@ def quad_side(quad):
 
 
 def check_quad(quad):
-    """`quad` as float64 [4, 2]; raises ValueError unless it is a parallelogram with an area."""
+    """`quad` as float64 [4, 2]; raises ValueError unless it is a parallelogram with an area that shows no mirrored
+    face."""
     quad = np.asarray(quad, dtype=np.float64)
-    if quad.shape != (4, 2) or not (np.abs(quad) < FARTHEST).all():  # not so for NaN
-        raise ValueError(f"a quad is 4 finite (x, y) corners in a picture, got an array of shape {quad.shape}")
+    if quad.shape != (4, 2):
+        raise ValueError(f"a quad is 4 (x, y) corners in a picture, got an array of shape {quad.shape}")
+    if not (np.abs(quad) < FARTHEST).all():  # not so for NaN
+        raise ValueError("a quad's corners must be finite numbers, in pixels of a picture")
     right, down = quad[3] - quad[0], quad[1] - quad[0]
-    if abs(right[0] * down[1] - right[1] * down[0]) < 1e-6:
+    area = right[0] * down[1] - right[1] * down[0]
+    if abs(area) < 1e-6:
         raise ValueError("the quad has no area")
+    if area < 0:
+        raise ValueError("the quad mirrors the face; its order is top-left, bottom-left, bottom-right, top-right")
     if np.abs(quad[0] + right + down - quad[2]).max() > 1e-3:
         raise ValueError("the quad is not a parallelogram")
     return quad

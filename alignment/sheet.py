@@ -8,6 +8,18 @@ MARGIN = 8
 CAPTION = 22
 
 
+def reduced(pixels, tile=TILE):
+    """uint8 [H, W, 3] or [H, W], as large as a sheet shows it at most: for those who gather many pictures."""
+    return np.asarray(fitted(Image.fromarray(pixels), tile)) if max(pixels.shape[:2]) > tile else pixels
+
+
+def fitted(image, tile):
+    """A PIL image at the size that just fits into a tile."""
+    scale = tile / max(image.size)
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    return image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
+
+
 def contact_sheet(rows, tile=TILE):
     """rows: lists of (caption, uint8 [H, W, 3] or [H, W]) -> uint8 [H', W', 3]; every picture is fitted into a tile."""
     columns = max(len(row) for row in rows)
@@ -17,10 +29,7 @@ def contact_sheet(rows, tile=TILE):
     for j, row in enumerate(rows):
         for i, (caption, pixels) in enumerate(row):
             x, y = MARGIN + i * (tile + MARGIN), MARGIN + j * (tile + CAPTION + MARGIN)
-            image = Image.fromarray(pixels).convert("RGB")
-            scale = tile / max(image.size)
-            fitted = tuple(max(1, round(side * scale)) for side in image.size)
-            image = image.resize(fitted, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
-            sheet.paste(image, (x + (tile - fitted[0]) // 2, y + CAPTION + (tile - fitted[1]) // 2))
+            image = fitted(Image.fromarray(pixels).convert("RGB"), tile)
+            sheet.paste(image, (x + (tile - image.width) // 2, y + CAPTION + (tile - image.height) // 2))
             draw.text((x + 2, y + 2), caption, fill=(20, 20, 20), font=font)
     return np.asarray(sheet)

@@ -150,7 +150,7 @@ def all_pictures(pictures, out, bundle, options, workers, watch=None):
                 entry |= one_picture(path, out / name, entry, running)
             bar.n = max(bar.n, work.steps(index + 1))
             bar.refresh()
-            entries.append(entry | {"input": str(path)})  # it may have been moved since
+            entries.append(entry | {"input": str(path), "output": name})  # both may have been moved since
 
     entries = gathered(out, entries, rank, world_size)
     report = Report(entries)

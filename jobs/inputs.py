@@ -59,6 +59,7 @@ def given_faces(landmarks, quad, pictures):
         return lambda path: {}
     from alignment import AlignmentError, read_landmarks
     from alignment.crop import check_quad
+    from alignment.text import shown
 
     if landmarks is not None and quad is not None:
         raise click.ClickException("--landmarks and --quad both say where the face is; give one of them")
@@ -70,6 +71,10 @@ def given_faces(landmarks, quad, pictures):
             points = read_landmarks(landmarks)
     except (AlignmentError, ValueError) as error:
         raise click.ClickException(f"--{kind}: {error}") from error
+    unknown = sorted(points.keys() - {None} - {path.name for path, _ in pictures})
+    if unknown:
+        named = ", ".join(map(shown, unknown[:3])) + (" ..." if len(unknown) > 3 else "")
+        click.echo(f"--landmarks: no picture here is called {named}", err=True)
     if None in points and len(pictures) > 1:
         remedy = "name one picture as INPUT, or name pictures (of a video frames) in the --landmarks file"
         many = f"there are {len(pictures)} pictures or frames"

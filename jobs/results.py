@@ -10,6 +10,7 @@ import json
 from weights.files import written_atomically
 
 SHOWN = 12  # frames of a sequence on sheet and page
+MOST_ROWS = 100  # pictures on the sheet of a run
 FACE_FILES = ("crop.png", "inversion.png", "portrait.png", "mask.png", "result.png", "w_plus.npz")
 
 
@@ -61,10 +62,11 @@ def overview_row(out, entry):
     import numpy as np
 
     from alignment import PictureError, read_picture
+    from alignment.sheet import reduced
 
     def shown(caption, path):
         try:
-            return caption, read_picture(path).pixels
+            return caption, reduced(read_picture(path).pixels)
         except (PictureError, OSError):
             return f"{caption} (gone)", np.full([32, 32, 3], 220, np.uint8)
 
@@ -80,9 +82,11 @@ def overview_row(out, entry):
 def write_run(out, report):
     """`report.json`, and of the pictures that were done `sheet.png` and `results.html`.
 
-    Of a sequence these two show SHOWN frames, evenly spaced, and the page the preview, which lies in `out` already.
+    Of a sequence these two show SHOWN frames, evenly spaced, and the page the preview, which lies in `out` already. Of
+    more than MOST_ROWS pictures the sheet shows so many, evenly spaced.
     """
     from alignment import write_png
+    from alignment.evenly import evenly
     from alignment.sheet import contact_sheet
 
     from .results_page import results_page
@@ -91,9 +95,9 @@ def write_run(out, report):
         unfinished.write_text(json.dumps(report, indent=1, allow_nan=False))
     done = [entry for entry in report["pictures"] if "error" not in entry]
     if "sequence" in report and len(done) > SHOWN:
-        done = [done[i] for i in sorted({round(i * (len(done) - 1) / (SHOWN - 1)) for i in range(SHOWN)})]
+        done = evenly(done, SHOWN)
     if done:
-        write_png(out / "sheet.png", contact_sheet([overview_row(out, entry) for entry in done]))
+        write_png(out / "sheet.png", contact_sheet([overview_row(out, entry) for entry in evenly(done, MOST_ROWS)]))
     left_out = {entry["output"] for entry in report["pictures"] if "error" not in entry and entry not in done}
     with written_atomically(out / "results.html") as unfinished:
         unfinished.write_text(results_page(out, report, left_out))

@@ -66,14 +66,11 @@ def refine_texture(paths, out, schedule, device="cpu"):
     return result
 
 
-def refine_with_results(out, results, head, bundle, schedule):
-    """The same with the composite that project.py wrote into the folder `results`, and the networks of its bundle.
+def refine_with_composite(out, composite, head, bundle, schedule):
+    """The same with the composite that project.py wrote, and the networks of its bundle.
 
     head: the paths of mesh, texture and camera, the last two or None.
     """
-    from pipeline.kept import composites
-
-    (composite,) = composites(results)
     networks = {"perceptual": bundle.files["perceptual"], "parser": bundle.files["parser"]}
     cameras = (head["camera"],) if head["camera"] else ()
     paths = Paths(head["mesh"], (composite,), head["texture"], cameras, **networks)

@@ -36,14 +36,19 @@ class Case:
     inputs: dict = field(default_factory=dict)  # {name: SHA-256 of the file}
 
 
-def check_mesh(mesh, texture=None):
-    """Raise click.ClickException unless the mesh can be read, and brings a texture where none is given: worth knowing
-    before a long run."""
-    from texture import MeshError, read_model
+def check_mesh(mesh, texture=None, camera=None):
+    """Raise click.ClickException unless the mesh, and its texture and camera where they are given, can be read, and
+    the mesh brings a texture where none is given: worth knowing before a long run."""
+    from alignment import PictureError, read_picture
+    from texture import CameraError, MeshError, read_camera, read_model
 
     try:
         model = read_model(mesh)
-    except MeshError as error:
+        if texture is not None:
+            read_picture(texture)
+        if camera is not None:
+            read_camera(camera)
+    except (MeshError, PictureError, CameraError) as error:
         raise click.ClickException(str(error)) from error
     if texture is None and all(part.map is None for part in model.parts):
         raise click.ClickException(f"{mesh}: brings no texture; give one with --texture")

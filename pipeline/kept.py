@@ -49,6 +49,7 @@ def keep(folder, inverted, fingerprint=None):
     ]
     facts = {"lpips": inverted.lpips, "seconds": inverted.seconds, "tuned": inverted.tuned}
     facts |= {} if inverted.edited is None else {"edited": inverted.edited}
+    facts["composite"] = f"composite{inverted.picture.original.suffix}"  # what finishing it writes
     with written_atomically(folder / RECORD) as unfinished:
         unfinished.write_text(json.dumps({"fingerprint": fingerprint, "faces": faces} | facts))
 
@@ -104,15 +105,18 @@ def kept(folder, picture, fingerprint):
 
 def forget(folder):
     """Remove what was made of a picture, what says that it is complete first."""
-    for name in ("report.json", RECORD):
-        (folder / name).unlink(missing_ok=True)
     faces = [path for path in folder.glob("face*") if OF_A_FACE.fullmatch(path.name)]
-    for stale in (*faces, *composites(folder)):
+    for stale in (folder / "report.json", *composite(folder), folder / RECORD, *faces):
         stale.unlink(missing_ok=True)
 
 
-def composites(folder):
-    """The composites that lie in `folder`, whatever their format; not what somebody made of one, composite.xcf say."""
+def composite(folder):
+    """[path] of the composite that was made of the inversion in `folder`, or []; never what somebody else put there, as
+    composite.jpg beside composite.png."""
     from alignment.originals import FORMAT_OF
 
-    return [path for suffix in FORMAT_OF if (path := folder / f"composite{suffix}").is_file()]
+    try:
+        name = json.loads((folder / RECORD).read_text())["composite"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [folder / name] if name in {f"composite{suffix}" for suffix in FORMAT_OF} else []

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .kept import composites, keep
+from .kept import composite, keep
 
 FINISHED = ("mask", "result")  # a face's pictures that another finish changes
 
@@ -68,7 +68,7 @@ class Result:
             keep(folder, self.inverted)
         (folder / "report.json").unlink(missing_ok=True)
         finished = [folder / f"face{face.measured.face}_{kind}.png" for face in self.faces for kind in FINISHED]
-        for stale in (*composites(folder), *finished):
+        for stale in (*composite(folder), *finished):
             stale.unlink(missing_ok=True)
         drawn = ("inversion by g_rendering", "portrait by g_real")
         rows, drawn = [], ("its detail that both have", "edited elsewhere") if self.inverted.edited else drawn

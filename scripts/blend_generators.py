@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from machine.numbers import finite
+
 STRENGTHS = (0, 0.25, 0.5, 0.75, 1)
 
 
@@ -19,9 +21,16 @@ STRENGTHS = (0, 0.25, 0.5, 0.75, 1)
 @click.argument("first", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("second", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--strength", type=float, help="Share of SECOND: 0 = FIRST, 1 = SECOND, beyond extrapolates.")
+@click.option(
+    "--strength", type=float, callback=finite, help="Share of SECOND: 0 = FIRST, 1 = SECOND, beyond extrapolates."
+)
 @click.option("--swap-at", "resolution", type=int, help="FIRST below this resolution, SECOND from there on.")
-@click.option("--sharpness", type=click.FloatRange(0, min_open=True), help="With --swap-at: a ramp instead of a step.")
+@click.option(
+    "--sharpness",
+    type=click.FloatRange(0, min_open=True),
+    callback=finite,
+    help="With --swap-at: a ramp instead of a step.",
+)
 def main(first, second, out, strength, resolution, sharpness):
     if (strength is None) == (resolution is None):
         raise click.UsageError("give --strength or --swap-at")
@@ -35,6 +44,9 @@ def main(first, second, out, strength, resolution, sharpness):
 
     try:
         generators = [checkpoints.load_generator(path) for path in (first, second)]
+        sizes = generators[0].synthesis.block_resolutions
+        if resolution is not None and resolution not in sizes:
+            raise ValueError(f"--swap-at must be one of {', '.join(map(str, sizes))}, got {resolution}")
         share = strength if resolution is None else swap_at(resolution, sharpness)
         result = blend(*generators, share)
     except (weights.WeightsError, ValueError) as error:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from machine.numbers import finite
+
 
 def power_of_two(context, parameter, value):
     if value < 16 or value & (value - 1):
@@ -34,14 +36,33 @@ def power_of_two(context, parameter, value):
     type=click.Path(dir_okay=False, path_type=Path),
     help="A file that review.html saved: what is ticked there is left out. Repeatable.",
 )
-@click.option("--min-side", type=click.FloatRange(16), help="Of the crop, in pixels of its picture.  [default: SIZE]")
+@click.option(
+    "--min-side",
+    type=click.FloatRange(16),
+    callback=finite,
+    help="Of the crop, in pixels of its picture.  [default: SIZE]",
+)
 @click.option(
     "--min-sharpness",
-    type=float,
+    type=click.FloatRange(0),
+    callback=finite,
     help="Of the face; report.json has the range.  [default: by SIZE, faces blurred by about 1.5 pixels go]",
 )
-@click.option("--max-yaw", default=45.0, show_default=True, help="Degrees to either side.")
-@click.option("--max-faces", default=1, show_default=True, help="Pictures with more faces are left out.")
+@click.option(
+    "--max-yaw",
+    default=45.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    callback=finite,
+    help="Degrees to either side.",
+)
+@click.option(
+    "--max-faces",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Pictures with more faces are left out.",
+)
 @click.option(
     "--max-difference",
     default=20,
@@ -62,6 +83,7 @@ def power_of_two(context, parameter, value):
     default=2.0,
     show_default=True,
     type=click.FloatRange(0.01, 100),
+    callback=finite,
     help="Downloads: requests a second to one host.",
 )
 def main(

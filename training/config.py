@@ -95,7 +95,8 @@ class TrainingConfig:
     # The run
     seed: Annotated[int, Within(0, 2**31 - 1)] = 0
     tf32: bool = False  # on GPUs: float32 products with 10-bit mantissas, faster
-    snapshot_kimg: Positive = 4  # a sample grid, metrics, a snapshot and a resumable state every so many kimg
+    snapshot_kimg: Positive = 4  # a sample grid, metrics, a snapshot and a resumable state every so many kimg; files
+    # are named by whole kimg, of which the last stays
     keep_snapshots: Count = 5  # the newest so many stay
     metrics_pictures: Annotated[int, Within(2, 65536, also=0)] = 64  # training/progress_metrics.py; 0 = none
 

@@ -45,9 +45,10 @@ def train(config, out, device="cpu", progress=True, tell=lambda line: None):
             images = training_set(config, tell if processes.rank() == 0 else lambda line: None)
             run = Run(config, device)
             use_tensor_cores(run)
+            resumed = snapshots.restore(run, out)
             if processes.rank() == 0:
                 snapshots.write_config(config, out)
-            if not snapshots.restore(run, out):
+            if not resumed:
                 prepare(run, images, out, received, progress)
                 if processes.rank() == 0:
                     snapshots.write(run, out)

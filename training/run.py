@@ -72,6 +72,8 @@ class Run:
             getattr(self, name).load_state_dict(state[name])
         for name in ("G_optimizer", "D_optimizer"):
             optimizer = getattr(self, name)
+            if not moments_fit(state[name], optimizer):
+                raise ValueError("other weights were trained there, as in a fine-tuning and in a plain run")
             optimizer.load_state_dict(state[name] | {"param_groups": optimizer.state_dict()["param_groups"]})
         if self.reconstruction is not None:
             self.reconstruction.load_state_dict(state["reconstruction"])
@@ -80,6 +82,13 @@ class Run:
         self.step, self.seen = state["step"], state["seen"]
         if self.augment is not None:
             self.augment.p.fill_(state["augment_p"])
+
+
+def moments_fit(state, optimizer):
+    """Whether the moments in a state of Adam are those of the optimiser's parameters, as far as it has any of them."""
+    moments = state["state"]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return all(i not in moments or moments[i]["exp_avg"].shape == p.shape for i, p in enumerate(parameters))
 
 
 def division(config, D, world_size=None):

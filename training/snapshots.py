@@ -31,7 +31,9 @@ class Log:
         from tqdm import tqdm
 
         self.out, self.every = Path(out), every
-        self.writer = SummaryWriter(out)
+        for name in ("stats.jsonl", "metrics.jsonl"):  # a killed run got farther than its last state
+            forget_after(self.out / name, run.seen / 1000)
+        self.writer = SummaryWriter(out, purge_step=run.seen + 1)
         total = int(1000 * run.config.kimg)
         self.bar = tqdm(total=total, initial=run.seen, unit="img", disable=not progress, mininterval=10)
         self._clear()
@@ -70,6 +72,22 @@ class Log:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {run.seen / 1000:8.3f} kimg  {text}\n")
         if shown and not self.bar.disable:
             self.bar.write(text)
+
+
+def forget_after(file, kimg):
+    """Remove the lines of later moments from a diary of JSON lines."""
+
+    def stays(line):
+        try:
+            return json.loads(line)["kimg"] <= kimg
+        except (ValueError, KeyError, TypeError):  # cut off by the kill
+            return False
+
+    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
+    kept = [line for line in lines if stays(line)]
+    if len(kept) < len(lines):
+        with written_atomically(file) as unfinished:
+            unfinished.write_text("".join(kept))
 
 
 def peak_bytes(device):

@@ -62,7 +62,7 @@ def describe(path, kind):
     missing, damaged, not ours, or of another kind."""
     from safetensors import safe_open
 
-    check_regular(path, "give an existing path or leave the option out to use the demo weights")
+    check_regular(path, "give an existing path")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -68,7 +68,7 @@ def test_degenerate_landmarks_are_refused():
     ("quad", "reason"),
     [
         (np.zeros((4, 2)), "no area"),
-        (np.zeros((3, 2)), "4 finite"),
+        (np.zeros((3, 2)), "4 .x, y. corners"),
         ([[0, 0], [0, 9], [9, 9], [12, 0]], "parallelogram"),
         ([[900, 0], [900, 9], [909, 9], [909, 0]], "outside"),
         ([[63, 0], [63, 30], [93, 30], [93, 0]], "outside"),

@@ -91,6 +91,8 @@ def test_wrong_places_of_faces_are_named(face, blank, tiny_bundle, tmp_path):
         ([blank, "--landmarks", tmp_path / "one.json", "--quad", *far], "give one of them"),
         ([blank, "--quad", *crooked], "--quad: the quad is not a parallelogram"),
         ([blank, "--quad", *far], "blank.png: the quad lies outside the picture"),
+        ([blank, "--quad", 40, 50, 180, 50, 180, 190, 40, 190], "its order is top-left, bottom-left"),
+        ([blank, "--quad", "nan", *far[1:]], "corners must be finite numbers"),
     ):
         result = run(*arguments, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
         assert result.exit_code == 2 and words in result.output and "Traceback" not in result.output, result.output

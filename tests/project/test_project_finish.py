@@ -125,7 +125,7 @@ def test_the_result_refines_the_avatars_texture(face, tiny_bundle, tmp_path, mon
     assert called["out"] == tmp_path / "out" / "texture" and called["parser"].parent == tiny_bundle
 
     called.clear()
-    for bad in (("--texture", "skin.png"), ("--camera", "camera.json")):
+    for bad in (("--texture", "skin.png"), ("--camera", "camera.json"), ("--rounds", 2)):
         result = run(*options, *bad)
         assert result.exit_code == 2 and "belong together" in result.output
     (tmp_path / "two").mkdir()

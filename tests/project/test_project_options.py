@@ -87,7 +87,15 @@ def test_shares(run, text, name):
 @given(text=TEXT, option=st.sampled_from([("steps", 1), ("rounds", 0)]))
 def test_counts(run, text, option):
     name, least = option
-    assert (run(f"--{name}={text}") is None) == (least <= as_number(text, int) <= 10**6)
+    error = run(f"--{name}={text}")
+    taken = error is None or "belong together with --mesh" in error
+    assert taken == (least <= as_number(text, int) <= 10**6)
+
+
+def test_what_a_portrait_from_elsewhere_leaves_unused(run):
+    for unused in (("--steps", "3"), ("--init", "a.npz"), ("--compile",)):
+        error = run("--portrait", "a.png", *unused)
+        assert "nothing is inverted" in error or "a.npz" in error
 
 
 @MANY

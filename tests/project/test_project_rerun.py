@@ -119,6 +119,34 @@ def test_a_picture_called_like_the_runs_own_sheet_is_refused(face, tiny_bundle, 
         assert result.exit_code != 0 and "would be overwritten" in result.output and files_of(tmp_path) == before
 
 
+def test_a_picture_renamed_along_with_its_results(face, tiny_bundle, tmp_path):
+    """The entry that lies in the folder names the old output: KeyError, and no report."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    options = (folder, "-o", out, "--weights", tiny_bundle, "--steps", 1)
+    folder.mkdir()
+    shutil.copy(face, folder / "bea.png")
+    assert run(*options).exit_code == 0
+    (folder / "bea.png").rename(folder / "cleo.png")
+    (out / "bea").rename(out / "cleo")
+    before = files_of(out / "cleo")
+    assert run(*options).exit_code == 0 and files_of(out / "cleo") == before
+    (entry,) = json.loads((out / "report.json").read_text())["pictures"]
+    assert entry["output"] == "cleo"
+
+
+def test_what_somebody_made_of_a_composite_stays(face, tiny_bundle, tmp_path):
+    """Other formats of it were taken for old ones and removed by the next finish."""
+    options = (face, "-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+    assert run(*options).exit_code == 0
+    own = tmp_path / "out" / "face" / "composite.jpg"
+    own.write_bytes(b"mine")
+    assert run(*options, "--strength", 0.5).exit_code == 0 and own.read_bytes() == b"mine"
+    Image.open(face).convert("RGB").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "face.webp")
+    assert run(tmp_path / "face.webp", *options[1:]).exit_code == 0  # another picture of that name, another format
+    left = sorted(path.name for path in own.parent.glob("composite.*"))
+    assert left == ["composite.jpg", "composite.webp"] and own.read_bytes() == b"mine"
+
+
 def test_inputs_that_were_moved_are_found_where_they_are(face, tiny_bundle, tmp_path):
     """The same bytes elsewhere: nothing is made again, and the report and the page know the new place."""
     folder, options = tmp_path / "in", ("-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)

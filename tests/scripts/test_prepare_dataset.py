@@ -33,6 +33,29 @@ def faces(samples):
     ]
 
 
+def test_what_it_made_is_no_source(faces, tmp_path):
+    """OUT within SOURCE: the second run took its own crops, thumbnails and sheet for new pictures."""
+    faces[0].save(tmp_path / "a.png")
+    options = [str(tmp_path), "-o", str(tmp_path), *OPTIONS]
+    reports = []
+    for _ in range(2):
+        result = CliRunner().invoke(prepare_dataset.main, options)
+        assert result.exit_code == 0, result.output
+        reports.append(json.loads((tmp_path / "report.json").read_text()))
+    assert [report["pictures"] for report in reports] == [1, 1]
+    assert reports[0]["signature"] == reports[1]["signature"]
+    (tmp_path / "a.png").unlink()
+    result = CliRunner().invoke(prepare_dataset.main, options)
+    assert result.exit_code == 2 and "hold only what was made here" in result.output
+
+
+@pytest.mark.parametrize("wrong", [("--max-yaw", "nan"), ("--min-sharpness", "nan"), ("--max-faces", "0"),
+                                   ("--max-yaw", "-3"), ("--rate", "nan"), ("--min-side", "nan")])  # fmt: skip
+def test_limits_that_mean_nothing_are_refused(tmp_path, wrong):
+    result = CliRunner().invoke(prepare_dataset.main, [str(tmp_path), "-o", str(tmp_path / "out"), *wrong])
+    assert result.exit_code == 2 and wrong[0] in result.output and not (tmp_path / "out").exists()
+
+
 def encoded(image, suffix="PNG", **options):
     file = io.BytesIO()
     image.save(file, suffix, **options)

@@ -180,6 +180,10 @@ def test_a_glb_brings_its_texture_and_goes_out_again(files, tmp_path):
     (tmp_path / "bare.glb").write_bytes(make_glb([mesh]))
     check_mesh(tmp_path / "head.glb")  # what project.py asks before its long run
     check_mesh(tmp_path / "bare.glb", files["texture"])
+    (tmp_path / "camera.json").write_text("{}")
+    for wrong in ({"texture": tmp_path / "none.png"}, {"camera": tmp_path / "camera.json"}):
+        with pytest.raises(ClickException, match="none.png: no such file|camera.json: not a camera"):
+            check_mesh(tmp_path / "head.glb", **wrong)
     for path, complaint in (("bare.glb", "brings no texture"), ("none.glb", "no such file")):
         with pytest.raises(ClickException, match=complaint):
             check_mesh(tmp_path / path)

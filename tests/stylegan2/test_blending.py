@@ -57,3 +57,13 @@ def test_command(pair, tmp_path):
     torch.testing.assert_close(made["synthesis.b8.conv0.weight"], 0.75 * a + 0.25 * b)
     assert (tmp_path / "out_sheet.png").exists()
     assert CliRunner().invoke(blend_generators.main, [*arguments, "--strength", "1", "--swap-at", "8"]).exit_code == 2
+    before = (tmp_path / "out.safetensors").read_bytes()
+    for wrong in (
+        ["--strength", "nan"],
+        ["--swap-at", "7"],
+        ["--swap-at", "-8"],
+        ["--swap-at", "8", "--sharpness", "inf"],
+    ):
+        result = CliRunner().invoke(blend_generators.main, [*arguments, *wrong])
+        assert result.exit_code and wrong[-2] in result.output and "Traceback" not in result.output
+    assert (tmp_path / "out.safetensors").read_bytes() == before

@@ -183,6 +183,34 @@ def test_a_checkpoint_of_other_sizes_is_refused(key, other, run_folder, pictures
         train(TrainingConfig(data=str(pictures), **{key: str(path)}, **(TINY | other)), tmp_path, progress=False)
 
 
+def test_a_refused_run_leaves_the_configuration_of_the_one_that_is_there(run_folder, pictures):
+    before = (run_folder / "config.yaml").read_bytes()
+    with pytest.raises(ValueError, match="that run has resolution = 16"):
+        train(TrainingConfig(data=str(pictures), **TINY | {"resolution": 32}), run_folder, progress=False)
+    assert (run_folder / "config.yaml").read_bytes() == before
+
+
+def test_a_plain_run_does_not_go_on_as_a_fine_tuning(pictures, tmp_path):
+    """Other weights are trained, so the moments of Adam belong to others: a traceback out of the optimiser."""
+    short = TINY | {"kimg": 0.008}
+    snapshot = train(TrainingConfig(data=str(pictures), **short), tmp_path / "run", progress=False)
+    tuning = TrainingConfig(data=str(pictures), g_real=str(snapshot), sketch_weight=0, color_weight=0, **short)
+    with pytest.raises(ValueError, match="state.pt: does not fit this configuration .other weights were trained there"):
+        train(tuning, tmp_path / "run", progress=False)
+
+
+def test_a_run_that_was_killed_repeats_no_statistics(pictures, tmp_path):
+    """What was written after the last state comes again; a last line may be torn."""
+    config = TrainingConfig(data=str(pictures), **TINY | {"kimg": 0.008})
+    train(config, tmp_path, progress=False)
+    lines = [json.dumps({"kimg": kimg, "loss_G": 1.0}) + "\n" for kimg in (0.004, 0.008, 0.012)]
+    for name in ("stats.jsonl", "metrics.jsonl"):
+        (tmp_path / name).write_text("".join(lines) + '{"kimg": 0.0')
+    train(config, tmp_path, progress=False)
+    for name in ("stats.jsonl", "metrics.jsonl"):
+        assert (tmp_path / name).read_text() == "".join(lines[:2])
+
+
 def test_machines_that_do_not_share_the_run_folder_are_refused(pictures, tmp_path, monkeypatch):
     """One process finds the state, another does not: they would train on from different weights."""
     config = TrainingConfig(data=str(pictures), **(TINY | {"kimg": 0.004}))

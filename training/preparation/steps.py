@@ -26,6 +26,7 @@ from .review import read_review, write_review
 from .sources import list_items
 from .urls import public
 
+OWN = ("crops", "downloads", "dataset", "sheet.png")  # what comes of a preparation and holds pictures
 SHOWN = 6  # pictures of each kind on the contact sheet
 
 
@@ -40,6 +41,14 @@ def alone_in(out):
             yield
     except Busy as error:
         raise PreparationError(shown(error)) from error
+
+
+def made_in(out, item):
+    """Whether an item is a picture that a preparation wrote into its folder `out`, which may lie within a source."""
+    if item.path is None or item.member is not None:
+        return False
+    own, path = os.path.realpath(out), os.path.realpath(item.path)
+    return any(path == os.path.join(own, name) or path.startswith(os.path.join(own, name, "")) for name in OWN)
 
 
 def prepare_dataset(
@@ -64,7 +73,9 @@ def prepare_dataset(
     removed = set().union(*map(read_review, reviews))
     notes = []
     listed = [item for source in sources for item in list_items(source, include, exclude, notes.append)]
-    items = list({item.name: item for item in listed}.values())
+    items = list({item.name: item for item in listed if not made_in(out, item)}.values())
+    if not items:
+        raise PreparationError(f"{shown(out)}: the sources hold only what was made here; name others, or another -o")
     crops = out / "crops" / str(size)
     crops.mkdir(parents=True, exist_ok=True)
 
