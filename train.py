@@ -45,7 +45,7 @@ def main(config, out, overrides, dry_run, device):
         raise click.ClickException(f"{error.filename or out}: {error.strerror or error}; {remedy}") from error
     except (ConfigError, DatasetError, WeightsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"wrote {snapshot}")
+    click.echo(f"the newest snapshot is {snapshot}")
 
 
 def describe(config):
