@@ -111,12 +111,15 @@ def forget(folder):
 
 
 def composite(folder):
-    """[path] of the composite that was made of the inversion in `folder`, or []; never what somebody else put there, as
-    composite.jpg beside composite.png."""
+    """[path] of the composite that lies in `folder`, by its report or else by the record of the inversion, or []; not
+    what somebody put beside it, composite.jpg beside composite.png say."""
     from alignment.originals import FORMAT_OF
 
-    try:
-        name = json.loads((folder / RECORD).read_text())["composite"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return []
-    return [folder / name] if name in {f"composite{suffix}" for suffix in FORMAT_OF} else []
+    possible = [f"composite{suffix}" for suffix in FORMAT_OF]
+    for record in ("report.json", RECORD):
+        try:
+            name = json.loads((folder / record).read_text())["composite"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+        return [folder / name] if name in possible else []
+    return []

@@ -66,9 +66,8 @@ class Result:
         folder = Path(folder)
         if not kept_there:
             keep(folder, self.inverted)
-        (folder / "report.json").unlink(missing_ok=True)
         finished = [folder / f"face{face.measured.face}_{kind}.png" for face in self.faces for kind in FINISHED]
-        for stale in (*composite(folder), *finished):
+        for stale in (*composite(folder), folder / "report.json", *finished):
             stale.unlink(missing_ok=True)
         drawn = ("inversion by g_rendering", "portrait by g_real")
         rows, drawn = [], ("its detail that both have", "edited elsewhere") if self.inverted.edited else drawn

@@ -67,7 +67,8 @@ class Run:
 
     def load_state_dict(self, state):
         """Go on from where `state_dict` was taken. Moments of the optimisers are resumed, their settings (learning
-        rate) stay the configuration's. Raises RuntimeError when the networks have other sizes."""
+        rate) stay the configuration's. Raises RuntimeError when the networks have other sizes, ValueError when other
+        weights were trained."""
         for name in ("G", "D", "G_ema"):
             getattr(self, name).load_state_dict(state[name])
         for name in ("G_optimizer", "D_optimizer"):

@@ -33,7 +33,7 @@ class Log:
         self.out, self.every = Path(out), every
         for name in ("stats.jsonl", "metrics.jsonl"):  # a killed run got farther than its last state
             forget_after(self.out / name, run.seen / 1000)
-        self.writer = SummaryWriter(out, purge_step=run.seen + 1)
+        self.writer = SummaryWriter(out)
         total = int(1000 * run.config.kimg)
         self.bar = tqdm(total=total, initial=run.seen, unit="img", disable=not progress, mininterval=10)
         self._clear()
@@ -79,7 +79,7 @@ def forget_after(file, kimg):
 
     def stays(line):
         try:
-            return json.loads(line)["kimg"] <= kimg
+            return line.endswith("\n") and json.loads(line)["kimg"] <= kimg
         except (ValueError, KeyError, TypeError):  # cut off by the kill
             return False
 
@@ -124,7 +124,7 @@ def write(run, out):
     with written_atomically(out / "snapshot.safetensors") as unfinished:
         _same_file(snapshot, unfinished)
     with written_atomically(out / "state.pt") as unfinished:
-        torch.save(run.state_dict() | {"config": card["config"]}, unfinished)
+        torch.save(run.state_dict() | {"config": card["config"], "fine_tuned": run.g_real is not None}, unfinished)
     for old in sorted(out.glob("snapshot-*.safetensors"))[: -run.config.keep_snapshots]:
         old.unlink()
 
@@ -172,7 +172,7 @@ def without_paths(settings):
 
 def restore(run, out):
     """Continue from `out/state.pt`; returns whether there was one. Raises ValueError when its networks have other sizes
-    than the configuration's, or when not every process finds the file."""
+    than the configuration's, when only one of the two fine-tunes, or when not every process finds the file."""
     path = Path(out) / "state.pt"
     found = processes.gathered([path.is_file()])
     if len(set(found)) > 1:
@@ -189,6 +189,10 @@ def restore(run, out):
                 f"{path}: that run has {key} = {then}, the configuration says {now}; set {key}={then} to go on with "
                 "it, or give another --out"
             )
+    then, now = state.get("fine_tuned"), run.g_real is not None
+    if then is not None and then != now:
+        other = "has no g_real, the configuration names one" if now else "has a g_real, the configuration none"
+        raise ValueError(f"{path}: that run {other}; give another --out")
     try:
         run.load_state_dict(state)
     except STATE_FAILURES as error:

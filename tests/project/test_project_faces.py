@@ -69,13 +69,14 @@ def test_a_face_that_the_user_points_out(face, blank, tiny_bundle, tmp_path):
     from alignment import detect_faces
 
     points = detect_faces(np.asarray(Image.open(face)))[0].landmarks
-    (tmp_path / "faces.json").write_text(json.dumps({"blank.png": (0.5 * points).tolist()}))
+    (tmp_path / "faces.json").write_text(json.dumps({"blank.png": (0.5 * points).tolist(), "typo.png": points.tolist()}))
     both = tmp_path / "both"
     both.mkdir()
     shutil.copy(face, both)
     shutil.copy(blank, both)
     result = run(both, *options, "--landmarks", tmp_path / "faces.json")
     assert result.exit_code == 0, result.output  # the other picture is searched
+    assert "--landmarks: no picture here is called typo.png" in result.output
 
 
 def test_wrong_places_of_faces_are_named(face, blank, tiny_bundle, tmp_path):

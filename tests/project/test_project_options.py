@@ -93,9 +93,8 @@ def test_counts(run, text, option):
 
 
 def test_what_a_portrait_from_elsewhere_leaves_unused(run):
-    for unused in (("--steps", "3"), ("--init", "a.npz"), ("--compile",)):
-        error = run("--portrait", "a.png", *unused)
-        assert "nothing is inverted" in error or "a.npz" in error
+    for unused in (("--steps", "3"), ("--init", "a.png"), ("--compile",)):
+        assert "nothing is inverted" in run("--portrait", "a.png", *unused)
 
 
 @MANY

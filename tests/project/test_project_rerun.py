@@ -145,6 +145,25 @@ def test_what_somebody_made_of_a_composite_stays(face, tiny_bundle, tmp_path):
     assert run(tmp_path / "face.webp", *options[1:]).exit_code == 0  # another picture of that name, another format
     left = sorted(path.name for path in own.parent.glob("composite.*"))
     assert left == ["composite.jpg", "composite.webp"] and own.read_bytes() == b"mine"
+    record = own.parent / "inversion.json"
+    facts = json.loads(record.read_text())
+    del facts["composite"]  # as the version before wrote it
+    record.write_text(json.dumps(facts))
+    assert run(*options).exit_code == 0 and not (own.parent / "composite.webp").exists()
+    for odd in (["x"], "../face.png", None):
+        record.write_text(json.dumps(facts | {"composite": odd}))
+        (own.parent / "report.json").unlink()
+        assert run(*options, "--strength", 0.3).exit_code == 0 and face.is_file()
+
+
+def test_a_picture_whose_suffix_is_spelt_otherwise(face, tiny_bundle, tmp_path):
+    """The inversion stays, for the bytes are the same; the composite of the other spelling goes."""
+    options = ("-o", tmp_path / "out", "--weights", tiny_bundle, "--steps", 1)
+    Image.open(face).convert("RGB").save(tmp_path / "y.jpg")
+    shutil.copy(tmp_path / "y.jpg", tmp_path / "y.jpeg")
+    for suffix, strength in ((".jpg", 1), (".jpeg", 0.5), (".jpg", 0.4)):
+        assert run(tmp_path / f"y{suffix}", *options, "--strength", strength).exit_code == 0
+        assert [path.suffix for path in (tmp_path / "out" / "y").glob("composite.*")] == [suffix]
 
 
 def test_inputs_that_were_moved_are_found_where_they_are(face, tiny_bundle, tmp_path):

@@ -49,6 +49,22 @@ def test_what_it_made_is_no_source(faces, tmp_path):
     assert result.exit_code == 2 and "hold only what was made here" in result.output
 
 
+def test_folders_called_like_its_own_are_sources(faces, tmp_path):
+    """OUT around SOURCE, and a sheet.png that is somebody's portrait."""
+    (tmp_path / "out" / "downloads").mkdir(parents=True)
+    faces[0].save(tmp_path / "out" / "downloads" / "a.png")
+    for _ in range(2):
+        options = [str(tmp_path / "out" / "downloads"), "-o", str(tmp_path / "out"), *OPTIONS]
+        result = CliRunner().invoke(prepare_dataset.main, options)
+        assert result.exit_code == 0 and "1 faces of 1 pictures" in result.output
+    (tmp_path / "own").mkdir()
+    faces[0].save(tmp_path / "own" / "sheet.png")
+    before = (tmp_path / "own" / "sheet.png").read_bytes()
+    result = CliRunner().invoke(prepare_dataset.main, [str(tmp_path / "own"), "-o", str(tmp_path / "own"), *OPTIONS])
+    assert result.exit_code == 2 and "sheet.png: would be overwritten" in result.output
+    assert (tmp_path / "own" / "sheet.png").read_bytes() == before
+
+
 @pytest.mark.parametrize("wrong", [("--max-yaw", "nan"), ("--min-sharpness", "nan"), ("--max-faces", "0"),
                                    ("--max-yaw", "-3"), ("--rate", "nan"), ("--min-side", "nan")])  # fmt: skip
 def test_limits_that_mean_nothing_are_refused(tmp_path, wrong):

@@ -195,17 +195,21 @@ def test_a_plain_run_does_not_go_on_as_a_fine_tuning(pictures, tmp_path):
     short = TINY | {"kimg": 0.008}
     snapshot = train(TrainingConfig(data=str(pictures), **short), tmp_path / "run", progress=False)
     tuning = TrainingConfig(data=str(pictures), g_real=str(snapshot), sketch_weight=0, color_weight=0, **short)
+    with pytest.raises(ValueError, match="state.pt: that run has no g_real, the configuration names one"):
+        train(tuning, tmp_path / "run", progress=False)
+    state = torch.load(tmp_path / "run/state.pt", weights_only=True)
+    torch.save({k: v for k, v in state.items() if k != "fine_tuned"}, tmp_path / "run/state.pt")  # an older one
     with pytest.raises(ValueError, match="state.pt: does not fit this configuration .other weights were trained there"):
         train(tuning, tmp_path / "run", progress=False)
 
 
 def test_a_run_that_was_killed_repeats_no_statistics(pictures, tmp_path):
-    """What was written after the last state comes again; a last line may be torn."""
+    """What was written after the last state comes again; a last line may be torn, even at its very end."""
     config = TrainingConfig(data=str(pictures), **TINY | {"kimg": 0.008})
     train(config, tmp_path, progress=False)
     lines = [json.dumps({"kimg": kimg, "loss_G": 1.0}) + "\n" for kimg in (0.004, 0.008, 0.012)]
     for name in ("stats.jsonl", "metrics.jsonl"):
-        (tmp_path / name).write_text("".join(lines) + '{"kimg": 0.0')
+        (tmp_path / name).write_text("".join(lines) + '{"kimg": 0.008}')
     train(config, tmp_path, progress=False)
     for name in ("stats.jsonl", "metrics.jsonl"):
         assert (tmp_path / name).read_text() == "".join(lines[:2])

@@ -26,7 +26,7 @@ from .review import read_review, write_review
 from .sources import list_items
 from .urls import public
 
-OWN = ("crops", "downloads", "dataset", "sheet.png")  # what comes of a preparation and holds pictures
+OWN = ("crops", "downloads", "dataset")  # folders of a preparation
 SHOWN = 6  # pictures of each kind on the contact sheet
 
 
@@ -43,12 +43,20 @@ def alone_in(out):
         raise PreparationError(shown(error)) from error
 
 
-def made_in(out, item):
-    """Whether an item is a picture that a preparation wrote into its folder `out`, which may lie within a source."""
-    if item.path is None or item.member is not None:
-        return False
-    own, path = os.path.realpath(out), os.path.realpath(item.path)
-    return any(path == os.path.join(own, name) or path.startswith(os.path.join(own, name, "")) for name in OWN)
+def without_own(items, source, out):
+    """The items of a source but for what earlier preparations wrote into `out`, where that lies within the source.
+    Raises PreparationError, naming the file, where the first one would write over a picture of the source."""
+    own, within = os.path.realpath(out), os.path.realpath(source)
+    if not os.path.isdir(within) or os.path.commonpath([own, within]) != within:
+        return items
+    sheet, folders = os.path.join(own, "sheet.png"), tuple(os.path.join(own, name, "") for name in OWN)
+    paths = [os.path.realpath(item.path) for item in items]
+    if not any(Path(own, "crops").glob("*/journal.jsonl")):  # the first one here
+        if sheet in paths:
+            said = "would be overwritten by the sheet of the set; rename it, or give another -o"
+            raise PreparationError(f"{shown(sheet)}: {said}")
+        return items
+    return [i for i, path in zip(items, paths, strict=True) if path != sheet and not path.startswith(folders)]
 
 
 def prepare_dataset(
@@ -72,8 +80,8 @@ def prepare_dataset(
     started = time.perf_counter()
     removed = set().union(*map(read_review, reviews))
     notes = []
-    listed = [item for source in sources for item in list_items(source, include, exclude, notes.append)]
-    items = list({item.name: item for item in listed if not made_in(out, item)}.values())
+    listed = [without_own(list_items(source, include, exclude, notes.append), source, out) for source in sources]
+    items = list({item.name: item for part in listed for item in part}.values())
     if not items:
         raise PreparationError(f"{shown(out)}: the sources hold only what was made here; name others, or another -o")
     crops = out / "crops" / str(size)
