@@ -69,7 +69,9 @@ def test_a_face_that_the_user_points_out(face, blank, tiny_bundle, tmp_path):
     from alignment import detect_faces
 
     points = detect_faces(np.asarray(Image.open(face)))[0].landmarks
-    (tmp_path / "faces.json").write_text(json.dumps({"blank.png": (0.5 * points).tolist(), "typo.png": points.tolist()}))
+    (tmp_path / "faces.json").write_text(
+        json.dumps({"blank.png": (0.5 * points).tolist(), "typo.png": points.tolist()})
+    )
     both = tmp_path / "both"
     both.mkdir()
     shutil.copy(face, both)
