@@ -1,1 +1,1 @@
-"""What a command asks of the machine it runs on: a device, and the other processes of its run."""
+"""What every command asks for: a device, the other processes of its run, a folder of its own, numbers that are some."""
